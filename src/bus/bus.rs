@@ -1,0 +1,129 @@
+//! A set of topics.
+
+use std::sync::Arc;
+
+use super::error::TopicError;
+use super::registry::Registry;
+use super::snapshot::Snapshot;
+use super::topic_builder::TopicBuilder;
+use crate::channel::{PublishError, Settings, Topic};
+
+/// A set of topics with one lifetime.
+///
+/// Making one spawns nothing and allocates no ring. A bus is cheap to clone; when the last clone is dropped,
+/// or one is [closed](Bus::close), all its topics close.
+///
+/// ```
+/// use ringbus::Bus;
+///
+/// #[derive(Clone, Debug, PartialEq)]
+/// struct Quote {
+///     symbol: u32,
+///     price: u64,
+/// }
+///
+/// let bus = Bus::new();
+/// let quotes = bus.topic::<Quote>();
+/// let mut subscriber = quotes.subscribe();
+///
+/// bus.publish(Quote { symbol: 7, price: 100 })?;
+/// assert_eq!(subscriber.recv()?, Quote { symbol: 7, price: 100 });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Bus {
+    shared: Arc<Shared>,
+}
+
+/// Closes the topics when the last handle of the bus is gone.
+#[derive(Debug)]
+struct Shared {
+    registry: Registry,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.registry.close();
+    }
+}
+
+impl Bus {
+    /// A bus without topics.
+    pub fn new() -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                registry: Registry::new(),
+            }),
+        }
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.shared.registry
+    }
+
+    /// The topic of this event type that has no name; opened with default settings if it is not open.
+    ///
+    /// On a closed bus the topic is closed.
+    pub fn topic<T: Send + Sync + 'static>(&self) -> Topic<T> {
+        self.registry().open(None, Settings::default()).0
+    }
+
+    /// The topic of this event type and name; opened with default settings if it is not open.
+    ///
+    /// Topics of one name and different types are different topics.
+    ///
+    /// # Errors
+    ///
+    /// When the name is empty or longer than [`MAX_NAME`](crate::MAX_NAME) bytes.
+    pub fn topic_named<T: Send + Sync + 'static>(
+        &self,
+        name: &str,
+    ) -> Result<Topic<T>, TopicError> {
+        self.topic_builder().name(name).open()
+    }
+
+    /// Opens a topic with settings of its own.
+    pub fn topic_builder<T: Send + Sync + 'static>(&self) -> TopicBuilder<'_, T> {
+        TopicBuilder::new(self)
+    }
+
+    /// Publishes an event to the topic of its type that has no name, where it is not hot: the topic is
+    /// looked up every time.
+    ///
+    /// As [`Topic::publish`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Topic::publish`].
+    ///
+    /// # Blocking
+    ///
+    /// As [`Publisher::publish`](crate::Publisher::publish).
+    pub fn publish<T: Send + Sync + 'static>(&self, event: T) -> Result<u64, PublishError<T>> {
+        self.topic::<T>().publish(event)
+    }
+
+    /// Closes every topic; those opened later are closed from the start. See
+    /// [Closing](Topic#closing).
+    pub fn close(&self) {
+        self.registry().close();
+    }
+
+    /// Whether the bus is closed.
+    pub fn is_closed(&self) -> bool {
+        self.registry().is_closed()
+    }
+
+    /// The numbers of every topic now.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            topics: self.registry().snapshot(),
+        }
+    }
+}
+
+impl Default for Bus {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,41 @@
+//! What can go wrong when a topic is opened.
+
+use thiserror::Error;
+
+use crate::channel::{MAX_CAPACITY, MAX_NAME};
+use crate::ring::MAX_SEQUENCE;
+
+/// Why a topic was not opened.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum TopicError {
+    /// The name is empty or longer than [`MAX_NAME`] bytes.
+    #[error("topic name must have 1 to {MAX_NAME} bytes, got {0}")]
+    Name(usize),
+    /// The capacity is 0 or beyond [`MAX_CAPACITY`].
+    #[error("capacity must be 1 to {MAX_CAPACITY} events, got {0}")]
+    Capacity(usize),
+    /// More events are to be retained than the topic has capacity for.
+    #[error("a topic of capacity {capacity} can retain at most {capacity} events, not {retain}")]
+    #[non_exhaustive]
+    Retain {
+        /// The number that was asked for.
+        retain: usize,
+        /// The topic's capacity.
+        capacity: usize,
+    },
+    /// The first sequence is beyond the last one there is.
+    #[error("first sequence must be below {MAX_SEQUENCE}, got {0}")]
+    FirstSequence(u64),
+    /// The topic is open already, with other settings.
+    #[error("topic is open with another {setting}: {existing}, not {wanted}")]
+    #[non_exhaustive]
+    Conflict {
+        /// The setting that differs.
+        setting: &'static str,
+        /// Its value in the open topic.
+        existing: String,
+        /// The value that was asked for.
+        wanted: String,
+    },
+}

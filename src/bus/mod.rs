@@ -1,0 +1,16 @@
+//! The bus: topics found by type and name, with one lifetime.
+
+#[expect(
+    clippy::module_inception,
+    reason = "the floor is named after its noun"
+)]
+mod bus;
+mod error;
+mod registry;
+mod snapshot;
+mod topic_builder;
+
+pub use bus::Bus;
+pub use error::TopicError;
+pub use snapshot::Snapshot;
+pub use topic_builder::TopicBuilder;

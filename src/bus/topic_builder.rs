@@ -1,0 +1,171 @@
+//! A topic's name and settings.
+
+use std::marker::PhantomData;
+
+use super::bus::Bus;
+use super::error::TopicError;
+use crate::channel::{MAX_CAPACITY, MAX_NAME, Settings, Topic, WaitStrategy};
+use crate::ring::MAX_SEQUENCE;
+
+/// Opens a [`Topic`] with settings of its own; made by [`Bus::topic_builder`].
+///
+/// ```
+/// use ringbus::{Bus, WaitStrategy};
+///
+/// let bus = Bus::new();
+/// let ticks = bus
+///     .topic_builder::<u64>()
+///     .name("ticks")
+///     .capacity(1 << 14)
+///     .wait(WaitStrategy::Spin)
+///     .retain(1024)
+///     .open()?;
+/// assert_eq!(ticks.capacity(), 16_384);
+///
+/// // Opening it again asks for nothing else, or for the same.
+/// bus.topic_named::<u64>("ticks")?;
+/// bus.topic_builder::<u64>().name("ticks").retain(1024).open()?;
+/// let error = bus.topic_builder::<u64>().name("ticks").retain(7).open().unwrap_err();
+/// assert_eq!(error.to_string(), "topic is open with another retain: 1024, not 7");
+/// # Ok::<(), ringbus::TopicError>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "a builder opens a topic when it is told to"]
+pub struct TopicBuilder<'a, T> {
+    bus: &'a Bus,
+    name: Option<String>,
+    capacity: Option<usize>,
+    wait: Option<WaitStrategy>,
+    retain: Option<usize>,
+    keep_open: Option<bool>,
+    first_sequence: Option<u64>,
+    event: PhantomData<fn() -> T>,
+}
+
+impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
+    pub(crate) fn new(bus: &'a Bus) -> Self {
+        Self {
+            bus,
+            name: None,
+            capacity: None,
+            wait: None,
+            retain: None,
+            keep_open: None,
+            first_sequence: None,
+            event: PhantomData,
+        }
+    }
+
+    /// The topic's name, 1 to [`MAX_NAME`] bytes; without one it is found by its type alone.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// How many events a subscriber may be behind: 1 to [`MAX_CAPACITY`], rounded up to a power of two;
+    /// 1024 by default.
+    ///
+    /// The ring has as many slots, at least 64, and twice as many if nearly all of the capacity is to be
+    /// [retained](Self::retain).
+    pub fn capacity(mut self, events: usize) -> Self {
+        self.capacity = Some(events);
+        self
+    }
+
+    /// How its threads wait; [`WaitStrategy::Park`] by default.
+    pub fn wait(mut self, strategy: WaitStrategy) -> Self {
+        self.wait = Some(strategy);
+        self
+    }
+
+    /// Keeps the last `events` events for subscribers that join later with
+    /// [`Start::Oldest`](crate::Start::Oldest), at most the capacity; 0 by default.
+    ///
+    /// Such a topic allocates its ring when it is opened.
+    pub fn retain(mut self, events: usize) -> Self {
+        self.retain = Some(events);
+        self
+    }
+
+    /// Keeps the topic open when its last publisher is dropped.
+    pub fn keep_open(mut self) -> Self {
+        self.keep_open = Some(true);
+        self
+    }
+
+    /// The sequence of the first event, to go on where an earlier run ended; 0 by default.
+    ///
+    /// Sequences end at [`MAX_SEQUENCE`](crate::MAX_SEQUENCE); a topic that comes there closes.
+    pub fn first_sequence(mut self, sequence: u64) -> Self {
+        self.first_sequence = Some(sequence);
+        self
+    }
+
+    /// Opens the topic, or finds it.
+    ///
+    /// # Errors
+    ///
+    /// When the name, the capacity, the number of events to retain or the first sequence is out of its
+    /// bounds, or when the topic is open already and one of the settings given here differs.
+    pub fn open(self) -> Result<Topic<T>, TopicError> {
+        let settings = self.settings()?;
+        let (topic, new) = self.bus.registry().open::<T>(self.name.as_deref(), settings);
+        if !new {
+            self.check_against(topic.core().settings())?;
+        }
+        Ok(topic)
+    }
+
+    fn settings(&self) -> Result<Settings, TopicError> {
+        if let Some(name) = &self.name
+            && (name.is_empty() || name.len() > MAX_NAME)
+        {
+            return Err(TopicError::Name(name.len()));
+        }
+        let default = Settings::default();
+        let capacity = self.capacity.unwrap_or(default.capacity);
+        if capacity == 0 || capacity > MAX_CAPACITY {
+            return Err(TopicError::Capacity(capacity));
+        }
+        let capacity = capacity.next_power_of_two();
+        let retain = self.retain.unwrap_or(default.retain);
+        if retain > capacity {
+            return Err(TopicError::Retain { retain, capacity });
+        }
+        let first_sequence = self.first_sequence.unwrap_or(default.first_sequence);
+        if first_sequence >= MAX_SEQUENCE {
+            return Err(TopicError::FirstSequence(first_sequence));
+        }
+        Ok(Settings {
+            capacity,
+            wait: self.wait.unwrap_or(default.wait),
+            retain,
+            keep_open: self.keep_open.unwrap_or(default.keep_open),
+            first_sequence,
+        })
+    }
+
+    /// Compares what was set here with an open topic.
+    fn check_against(&self, open: &Settings) -> Result<(), TopicError> {
+        fn check<V: PartialEq + std::fmt::Debug>(
+            setting: &'static str,
+            wanted: Option<V>,
+            existing: V,
+        ) -> Result<(), TopicError> {
+            match wanted {
+                Some(wanted) if wanted != existing => Err(TopicError::Conflict {
+                    setting,
+                    existing: format!("{existing:?}"),
+                    wanted: format!("{wanted:?}"),
+                }),
+                _ => Ok(()),
+            }
+        }
+        let capacity = self.capacity.map(usize::next_power_of_two);
+        check("capacity", capacity, open.capacity)?;
+        check("wait strategy", self.wait, open.wait)?;
+        check("retain", self.retain, open.retain)?;
+        check("keep_open", self.keep_open, open.keep_open)?;
+        check("first sequence", self.first_sequence, open.first_sequence)
+    }
+}

@@ -1,0 +1,75 @@
+//! Several events at once, by reference.
+
+use std::fmt;
+
+use crate::ring::Events;
+
+/// What a subscriber's filter is kept as.
+pub(crate) type Filter<T> = Box<dyn FnMut(&T) -> bool + Send>;
+
+/// What a subscriber knows of an event besides the event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Meta {
+    /// The event's place in the topic's order. Sequences grow, and may have gaps.
+    pub sequence: u64,
+    /// Events that this subscriber missed since the last one it was given: overwritten ones, and with
+    /// [`Overflow::Latest`](crate::Overflow::Latest) skipped ones. Always 0 for a lossless subscriber.
+    pub missed: u64,
+}
+
+/// The events of one [`poll_batch`](crate::Subscriber::poll_batch), oldest first.
+///
+/// Each event that is taken from it is done with when the closure returns; the others stay with the
+/// subscriber.
+pub struct Batch<'a, T> {
+    events: Events<'a, T>,
+    filter: Option<&'a mut Filter<T>>,
+    first: Option<(&'a T, Meta)>,
+    left: usize,
+}
+
+impl<'a, T> Batch<'a, T> {
+    /// A batch of up to `max` events; `None` when the filter leaves none.
+    pub(crate) fn new(
+        events: Events<'a, T>,
+        filter: Option<&'a mut Filter<T>>,
+        max: usize,
+    ) -> Option<Self> {
+        let mut batch = Self {
+            events,
+            filter,
+            first: None,
+            left: max,
+        };
+        batch.first = Some(batch.take_next()?);
+        Some(batch)
+    }
+
+    fn take_next(&mut self) -> Option<(&'a T, Meta)> {
+        while self.left > 0 {
+            let (event, sequence) = self.events.next_ref()?;
+            self.left -= 1;
+            if self.filter.as_mut().is_none_or(|filter| filter(event)) {
+                let missed = self.events.account().take_missed();
+                return Some((event, Meta { sequence, missed }));
+            }
+            self.events.account().refuse();
+        }
+        None
+    }
+}
+
+impl<'a, T> Iterator for Batch<'a, T> {
+    type Item = (&'a T, Meta);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.first.take().or_else(|| self.take_next())
+    }
+}
+
+impl<T> fmt::Debug for Batch<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch").finish_non_exhaustive()
+    }
+}

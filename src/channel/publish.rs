@@ -1,0 +1,215 @@
+//! Claiming with patience: what shared and exclusive publishers have in common.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use super::core::Core;
+use super::error::{PublishError, PublishTimeoutError, TryPublishError};
+use crate::ring::{Claimed, Obstacle, Ring, SoleWriter, Whose};
+
+/// How long a publisher stands in front of a ring whose only obstacle is a subscriber that this thread
+/// opened and that nobody has read yet. The subscriber may be on its way to another thread, which will
+/// read it; after this time the answer is that waiting would deadlock.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How long to wait for room.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Patience {
+    /// Not at all.
+    Try,
+    /// Until the deadline; without one, until there is room.
+    Until(Option<Instant>),
+}
+
+/// Why there was no claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Full,
+    Closed,
+    Timeout,
+    WouldDeadlock,
+}
+
+impl Refusal {
+    pub(crate) fn of_publish<T>(self, event: T) -> PublishError<T> {
+        match self {
+            Self::WouldDeadlock => PublishError::WouldDeadlock(event),
+            _ => PublishError::Closed(event),
+        }
+    }
+
+    pub(crate) fn of_try<T>(self, event: T) -> TryPublishError<T> {
+        match self {
+            Self::Closed => TryPublishError::Closed(event),
+            _ => TryPublishError::Full(event),
+        }
+    }
+
+    pub(crate) fn of_timeout<T>(self, event: T) -> PublishTimeoutError<T> {
+        match self {
+            Self::Closed => PublishTimeoutError::Closed(event),
+            Self::WouldDeadlock => PublishTimeoutError::WouldDeadlock(event),
+            _ => PublishTimeoutError::Timeout(event),
+        }
+    }
+}
+
+/// One of the two ways to claim.
+pub(crate) trait Writer<T> {
+    /// Whether other publishers may wait for this one to finish.
+    const SHARED: bool;
+
+    fn ring(&self) -> &Ring<T>;
+    fn claim(&mut self, events: u64) -> Result<Claimed, Obstacle>;
+}
+
+impl<T> Writer<T> for SoleWriter<T> {
+    const SHARED: bool = false;
+
+    #[inline(always)]
+    fn ring(&self) -> &Ring<T> {
+        self.ring()
+    }
+
+    #[inline(always)]
+    fn claim(&mut self, events: u64) -> Result<Claimed, Obstacle> {
+        self.claim(events)
+    }
+}
+
+impl<T> Writer<T> for &Ring<T> {
+    const SHARED: bool = true;
+
+    #[inline(always)]
+    fn ring(&self) -> &Ring<T> {
+        self
+    }
+
+    #[inline(always)]
+    fn claim(&mut self, events: u64) -> Result<Claimed, Obstacle> {
+        self.claim_shared(events)
+    }
+}
+
+/// Wakes whoever waits for what a claim has brought, when it is dropped; so also when user code unwinds.
+pub(crate) struct Announce<'a, T> {
+    core: &'a Core<T>,
+    shared: bool,
+}
+
+impl<'a, T> Announce<'a, T> {
+    #[inline(always)]
+    pub(crate) fn new<W: Writer<T>>(core: &'a Core<T>) -> Self {
+        Self {
+            core,
+            shared: W::SHARED,
+        }
+    }
+}
+
+impl<T> Drop for Announce<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.core.events.notify();
+        if self.shared {
+            // A publisher a lap ahead may wait for this one's slot.
+            self.core.room.notify();
+        }
+    }
+}
+
+/// Publishes one event; a refusal gives it back.
+#[inline(always)]
+pub(crate) fn one<T, W: Writer<T>>(
+    core: &Core<T>,
+    writer: &mut W,
+    patience: Patience,
+    event: T,
+) -> Result<u64, (Refusal, T)> {
+    let claimed = match claim(core, writer, patience, 1) {
+        Ok(claimed) => claimed,
+        Err(refusal) => return Err((refusal, event)),
+    };
+    let announce = Announce::new::<W>(core);
+    let mut claim = writer.ring().fill(claimed);
+    let (sequence, old) = claim.write(event);
+    drop(claim);
+    drop(announce);
+    // User code, so last.
+    drop(old);
+    Ok(sequence)
+}
+
+/// Claims room for up to `events` events, which is fewer only if lossy readers hold too many slots.
+#[inline(always)]
+pub(crate) fn claim<T, W: Writer<T>>(
+    core: &Core<T>,
+    writer: &mut W,
+    patience: Patience,
+    events: u64,
+) -> Result<Claimed, Refusal> {
+    match writer.claim(events) {
+        Ok(claimed) => Ok(claimed),
+        Err(obstacle) => claim_slow(core, writer, patience, events, obstacle),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn claim_slow<T, W: Writer<T>>(
+    core: &Core<T>,
+    writer: &mut W,
+    patience: Patience,
+    events: u64,
+    obstacle: Obstacle,
+) -> Result<Claimed, Refusal> {
+    let deadline = match (obstacle, patience) {
+        (Obstacle::Closed, _) => return Err(Refusal::Closed),
+        (_, Patience::Try) => return Err(Refusal::Full),
+        (Obstacle::Full(Whose::ReadHere), _) => return Err(Refusal::WouldDeadlock),
+        (_, Patience::Until(deadline)) => deadline,
+    };
+    let since = Instant::now();
+    // Set while the obstacle is a subscriber that perhaps only this thread can read.
+    let mut grace = (obstacle == Obstacle::Full(Whose::OpenedHere)).then(|| since + GRACE);
+    let outcome = loop {
+        let waited_for_itself = grace.is_some();
+        let until = deadline.into_iter().chain(grace).min();
+        let answer = core.settings().wait.wait(&core.room, None, until, || {
+            match writer.claim(events) {
+                Ok(claimed) => Some(Ok(Some(claimed))),
+                Err(Obstacle::Closed) => Some(Err(Refusal::Closed)),
+                Err(Obstacle::Full(Whose::ReadHere)) => Some(Err(Refusal::WouldDeadlock)),
+                // The obstacle has changed, and with it the time to wait.
+                Err(Obstacle::Full(Whose::OpenedHere)) if !waited_for_itself => Some(Ok(None)),
+                Err(Obstacle::Full(Whose::Others) | Obstacle::Unfinished)
+                    if waited_for_itself =>
+                {
+                    Some(Ok(None))
+                }
+                Err(_) => None,
+            }
+        });
+        match answer {
+            Some(Ok(Some(claimed))) => break Ok(claimed),
+            Some(Ok(None)) => {
+                grace = (!waited_for_itself).then(|| Instant::now() + GRACE);
+            }
+            Some(Err(refusal)) => break Err(refusal),
+            None if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
+                break Err(Refusal::Timeout);
+            }
+            None => break Err(Refusal::WouldDeadlock),
+        }
+    };
+    core.blocked.note(since);
+    outcome
+}
+
+/// The sequences from the first to the last of a batch.
+pub(crate) fn extend(range: &mut Option<Range<u64>>, sequence: u64) {
+    match range {
+        Some(range) => range.end = sequence + 1,
+        None => *range = Some(sequence..sequence + 1),
+    }
+}

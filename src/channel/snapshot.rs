@@ -1,0 +1,105 @@
+//! Numbers for people: who publishes, who listens, who is slow.
+
+use std::time::Duration;
+
+use super::core::Core;
+use super::overflow::Overflow;
+use super::wait::WaitStrategy;
+
+/// A topic's numbers at one moment.
+///
+/// They are read while the topic runs, so they may be a moment apart from each other.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TopicSnapshot {
+    /// The topic's name; `None` for the one found by its type alone.
+    pub name: Option<String>,
+    /// The type of its events, as the compiler names it.
+    pub type_name: &'static str,
+    /// Events that a subscriber may be behind.
+    pub capacity: usize,
+    /// How its threads wait.
+    pub wait: WaitStrategy,
+    /// Whether it takes no more events.
+    pub closed: bool,
+    /// Its publishers; the bus is one of them once it has published by itself.
+    pub publishers: usize,
+    /// Events published since the topic was opened.
+    pub published: u64,
+    /// How often a reader went to sleep.
+    pub parked: u64,
+    /// How long readers slept altogether.
+    pub parked_time: Duration,
+    /// How often a publisher had to wait for room.
+    pub blocked: u64,
+    /// How long publishers waited altogether.
+    pub blocked_time: Duration,
+    /// The topic's subscribers, in no particular order.
+    pub subscribers: Vec<SubscriberSnapshot>,
+}
+
+/// A subscriber's numbers at one moment.
+///
+/// When nobody publishes or reads, `published = delivered + filtered + missed + pending`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SubscriberSnapshot {
+    /// The subscriber's name, if it has one.
+    pub name: Option<String>,
+    /// What happens when it is a full ring behind.
+    pub overflow: Overflow,
+    /// The next sequence it takes.
+    pub position: u64,
+    /// Sequences from there to the next one to be published. Gaps count, so this may be more than
+    /// `pending`.
+    pub lag: u64,
+    /// Events published since it joined; since it was disconnected, if it was, no more.
+    pub published: u64,
+    /// Events it was given.
+    pub delivered: u64,
+    /// Events that its filter refused.
+    pub filtered: u64,
+    /// Events that it lost, or skipped by [`Overflow::Latest`].
+    pub missed: u64,
+    /// Events that it has still to read.
+    pub pending: u64,
+}
+
+impl TopicSnapshot {
+    pub(crate) fn of<T>(core: &Core<T>) -> Self {
+        let published = core.published();
+        let desk = core.desk();
+        let subscribers = desk
+            .subscribers
+            .iter()
+            .filter_map(|listed| {
+                let standings = core.ring()?.standings(&listed.seat);
+                Some(SubscriberSnapshot {
+                    name: listed.name.as_deref().map(str::to_owned),
+                    overflow: listed.overflow,
+                    position: standings.next,
+                    lag: standings.lag,
+                    published: standings.published,
+                    delivered: standings.delivered,
+                    filtered: standings.filtered,
+                    missed: standings.missed,
+                    pending: standings.pending,
+                })
+            })
+            .collect();
+        Self {
+            name: core.name().map(str::to_owned),
+            type_name: std::any::type_name::<T>(),
+            capacity: core.settings().capacity,
+            wait: core.settings().wait,
+            closed: desk.is_closed(),
+            publishers: desk.publishers(),
+            published,
+            parked: core.parked.times(),
+            parked_time: core.parked.total(),
+            blocked: core.blocked.times(),
+            blocked_time: core.blocked.total(),
+            subscribers,
+        }
+    }
+}

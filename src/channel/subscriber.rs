@@ -1,0 +1,560 @@
+//! Reading events.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use super::batch::{Batch, Filter, Meta};
+use super::core::{Core, Listing};
+use super::error::{PollError, RecvError, RecvTimeoutError, SubscribeError, TryRecvError};
+use super::iter::{Iter, TryIter};
+use super::overflow::{Overflow, Start};
+use crate::ring::{Found, Policy, Reader};
+use crate::sync::Arc;
+
+/// Reads the events of a topic, each once, in the topic's order.
+///
+/// [`poll`](Self::poll) and its kin show events by reference, of any type; [`recv`](Self::recv) and its
+/// kin hand out clones. A subscriber is [`Send`]: it may be opened on one thread and read on another.
+/// Dropping it takes it out of the topic; publishers that waited for it go on.
+///
+/// # Lagging and missing
+///
+/// A subscriber lags while there are events it has not read; nothing is lost by that. Once it is a full
+/// ring behind, its [`Overflow`] says who waits or what is lost. A loss is told once, with the exact
+/// number of events, before the next event: as [`Meta::missed`], or by `recv` as an error.
+///
+/// # Panics of user code
+///
+/// When a handler, a filter or a `Clone` panics, the panic passes through the call that ran it. The event it
+/// was given is done with; everything behind that is still there for the next call, and publishers and
+/// other subscribers do not notice.
+pub struct Subscriber<T: Send + Sync + 'static> {
+    // The order of these two matters: the reader leaves the ring before its listing wakes publishers.
+    reader: Reader<T>,
+    listing: Listing<T>,
+    filter: Option<Filter<T>>,
+}
+
+/// Tells publishers that there may be room, when it is dropped; so also when user code unwinds.
+struct MadeRoom<'a, T>(Option<&'a Core<T>>);
+
+impl<T> Drop for MadeRoom<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if let Some(core) = self.0 {
+            core.room.notify();
+        }
+    }
+}
+
+/// Why a subscriber has nothing to hand out.
+enum Nothing {
+    Yet,
+    Ever(PollError),
+}
+
+impl<T: Send + Sync + 'static> Subscriber<T> {
+    pub(crate) fn join(
+        core: &Arc<Core<T>>,
+        name: Option<&str>,
+        overflow: Overflow,
+        start: Start,
+        filter: Option<Filter<T>>,
+    ) -> Result<Self, SubscribeError> {
+        let (reader, listing) = core.join(name, overflow, start)?;
+        Ok(Self {
+            reader,
+            listing,
+            filter,
+        })
+    }
+
+    /// Waits for the next event and returns a clone of it.
+    ///
+    /// # Errors
+    ///
+    /// When the topic is closed and everything is read, when events were missed, when the subscriber was
+    /// disconnected.
+    ///
+    /// # Blocking
+    ///
+    /// Waits by the topic's [`WaitStrategy`](crate::WaitStrategy).
+    pub fn recv(&mut self) -> Result<T, RecvError>
+    where
+        T: Clone,
+    {
+        self.recv_until(None)
+            .map(|event| event.expect("without a deadline there is an event"))
+    }
+
+    /// Returns a clone of the next event if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv), and when there is no event.
+    pub fn try_recv(&mut self) -> Result<T, TryRecvError>
+    where
+        T: Clone,
+    {
+        self.reader.note_thread();
+        match self.take_clone() {
+            Ok(Some(event)) => Ok(event),
+            Ok(None) => Err(TryRecvError::Empty),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Waits for the next event, for `timeout` at most, and returns a clone of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv), and when no event came in time.
+    ///
+    /// # Blocking
+    ///
+    /// As [`recv`](Self::recv), until the timeout.
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T, RecvTimeoutError>
+    where
+        T: Clone,
+    {
+        self.recv_until(Core::<T>::deadline(timeout))?
+            .ok_or(RecvTimeoutError::Timeout)
+    }
+
+    /// Waits for the next event, until `deadline` at most, and returns a clone of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv_timeout`](Self::recv_timeout).
+    ///
+    /// # Blocking
+    ///
+    /// As [`recv`](Self::recv), until the deadline.
+    pub fn recv_deadline(&mut self, deadline: Instant) -> Result<T, RecvTimeoutError>
+    where
+        T: Clone,
+    {
+        self.recv_until(Some(deadline))?
+            .ok_or(RecvTimeoutError::Timeout)
+    }
+
+    /// Waits for clones of one event after the other, until the topic is closed or the subscriber
+    /// disconnected.
+    ///
+    /// Losses do not end the iteration: each event comes with the number of those missed before it.
+    pub fn iter(&mut self) -> Iter<'_, T>
+    where
+        T: Clone,
+    {
+        Iter { subscriber: self }
+    }
+
+    /// Takes clones of the events that are there, until there are none.
+    ///
+    /// Losses do not end the iteration: each event comes with the number of those missed before it.
+    pub fn try_iter(&mut self) -> TryIter<'_, T>
+    where
+        T: Clone,
+    {
+        TryIter { subscriber: self }
+    }
+
+    /// Shows up to `max` events to `handler`, and returns how many it showed; never blocks.
+    ///
+    /// With [`Overflow::Latest`] that is at most one, the newest. `Ok(0)` means that there was nothing, or
+    /// that the filter refused a whole ring of events.
+    ///
+    /// A blocked publisher goes on when the call returns, so `max` bounds how long it waits.
+    ///
+    /// ```
+    /// # use ringbus::Bus;
+    /// struct Order(String); // neither `Clone` nor `Copy`
+    ///
+    /// let bus = Bus::new();
+    /// let orders = bus.topic::<Order>();
+    /// let mut log = orders.subscribe();
+    /// orders.publish(Order("buy".into()))?;
+    ///
+    /// let shown = log.poll(64, |order, meta| {
+    ///     assert_eq!((order.0.as_str(), meta.sequence), ("buy", 0));
+    /// })?;
+    /// assert_eq!(shown, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the topic is closed and everything is read, when the subscriber was disconnected.
+    ///
+    /// # Panics
+    ///
+    /// When `handler` or the filter does; see [the type](Self#panics-of-user-code).
+    #[inline]
+    pub fn poll<F>(&mut self, max: usize, mut handler: F) -> Result<usize, PollError>
+    where
+        F: FnMut(&T, Meta),
+    {
+        self.reader.note_thread();
+        let shown = if self.reader.policy() == Policy::Lossless {
+            self.show_lossless(max, &mut handler)
+        } else {
+            self.show_lossy(max, &mut handler)?
+        };
+        if shown > 0 || max == 0 {
+            return Ok(shown);
+        }
+        match self.reader.find(1) {
+            Found::Some | Found::Empty => Ok(0),
+            Found::Closed => Err(PollError::Closed),
+            Found::Expelled(missed) => Err(PollError::Disconnected(missed)),
+        }
+    }
+
+    /// Waits until there is an event, then shows up to `max` to `handler`.
+    ///
+    /// Returns how many it showed, at least one unless `max` is 0.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Self::poll).
+    ///
+    /// # Panics
+    ///
+    /// As [`poll`](Self::poll).
+    ///
+    /// # Blocking
+    ///
+    /// As [`recv`](Self::recv).
+    pub fn poll_wait<F>(&mut self, max: usize, mut handler: F) -> Result<usize, PollError>
+    where
+        F: FnMut(&T, Meta),
+    {
+        loop {
+            let shown = self.poll(max, &mut handler)?;
+            if shown > 0 || max == 0 {
+                return Ok(shown);
+            }
+            self.wait(None)?;
+        }
+    }
+
+    /// Waits until there is an event, until `deadline` at most, then shows up to `max` to `handler`.
+    ///
+    /// Returns how many it showed; 0 if none came in time.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Self::poll).
+    ///
+    /// # Panics
+    ///
+    /// As [`poll`](Self::poll).
+    ///
+    /// # Blocking
+    ///
+    /// As [`recv`](Self::recv), until the deadline.
+    pub fn poll_deadline<F>(
+        &mut self,
+        max: usize,
+        deadline: Instant,
+        mut handler: F,
+    ) -> Result<usize, PollError>
+    where
+        F: FnMut(&T, Meta),
+    {
+        loop {
+            let shown = self.poll(max, &mut handler)?;
+            if shown > 0 || max == 0 || !self.wait(Some(deadline))? {
+                return Ok(shown);
+            }
+        }
+    }
+
+    /// Lends up to `max` events to `handler` at once; never blocks.
+    ///
+    /// Returns what `handler` returned, or `None` if there was no event and it did not run. A lossy
+    /// subscriber is lent at most 64 at a time. What the handler does not take from the batch stays with the
+    /// subscriber.
+    ///
+    /// ```
+    /// # use ringbus::Bus;
+    /// let bus = Bus::new();
+    /// let ticks = bus.topic::<f64>();
+    /// let mut subscriber = ticks.subscribe();
+    /// for price in [10.0, 11.0, 12.0] {
+    ///     ticks.publish(price)?;
+    /// }
+    ///
+    /// let highest = subscriber.poll_batch(64, |batch| {
+    ///     batch.map(|(price, _)| *price).fold(f64::MIN, f64::max)
+    /// })?;
+    /// assert_eq!(highest, Some(12.0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Self::poll).
+    ///
+    /// # Panics
+    ///
+    /// As [`poll`](Self::poll).
+    pub fn poll_batch<R, F>(&mut self, max: usize, handler: F) -> Result<Option<R>, PollError>
+    where
+        F: for<'a> FnOnce(Batch<'a, T>) -> R,
+    {
+        self.reader.note_thread();
+        match self.lend(max, handler) {
+            Ok(answer) => Ok(Some(answer)),
+            Err((_, Nothing::Yet)) => Ok(None),
+            Err((_, Nothing::Ever(error))) => Err(error),
+        }
+    }
+
+    /// Waits until there is an event, then lends up to `max` to `handler` at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Self::poll).
+    ///
+    /// # Panics
+    ///
+    /// As [`poll`](Self::poll), and when `max` is 0: there would be nothing to wait for.
+    ///
+    /// # Blocking
+    ///
+    /// As [`recv`](Self::recv).
+    pub fn poll_batch_wait<R, F>(&mut self, max: usize, mut handler: F) -> Result<R, PollError>
+    where
+        F: for<'a> FnOnce(Batch<'a, T>) -> R,
+    {
+        assert!(max > 0, "a batch must have room for an event, got max 0");
+        self.reader.note_thread();
+        loop {
+            handler = match self.lend(max, handler) {
+                Ok(answer) => return Ok(answer),
+                Err((_, Nothing::Ever(error))) => return Err(error),
+                Err((handler, Nothing::Yet)) => handler,
+            };
+            self.wait(None)?;
+        }
+    }
+
+    /// The subscriber's overflow policy.
+    pub fn overflow(&self) -> Overflow {
+        match self.reader.policy() {
+            Policy::Lossless => Overflow::Block,
+            Policy::Lossy => Overflow::DropOldest,
+            Policy::Newest => Overflow::Latest,
+            Policy::Expendable => Overflow::Disconnect,
+        }
+    }
+
+    #[inline(always)]
+    fn show_lossless<F>(&mut self, max: usize, handler: &mut F) -> usize
+    where
+        F: FnMut(&T, Meta),
+    {
+        let Self {
+            reader,
+            listing,
+            filter,
+        } = self;
+        let mut made_room = MadeRoom(None);
+        let shown = reader.lend(|mut events| {
+            let mut shown = 0;
+            // Bounded, also when the filter refuses everything.
+            let mut left = listing.core().settings().capacity.max(max);
+            while shown < max && left > 0 {
+                let next = events.next_with(|event, sequence, account| {
+                    // Set before user code may unwind.
+                    made_room.0 = Some(listing.core());
+                    if filter.as_mut().is_some_and(|filter| !filter(event)) {
+                        account.refuse();
+                        return;
+                    }
+                    shown += 1;
+                    handler(
+                        event,
+                        Meta {
+                            sequence,
+                            missed: 0,
+                        },
+                    );
+                });
+                if next.is_none() {
+                    break;
+                }
+                left -= 1;
+            }
+            shown
+        });
+        drop(made_room);
+        shown
+    }
+
+    #[inline(always)]
+    fn show_lossy<F>(&mut self, max: usize, handler: &mut F) -> Result<usize, PollError>
+    where
+        F: FnMut(&T, Meta),
+    {
+        let Self {
+            reader,
+            listing,
+            filter,
+        } = self;
+        let newest = reader.policy() == Policy::Newest;
+        let mut left = listing.core().settings().capacity.max(max);
+        let mut shown = 0;
+        while shown < max && left > 0 {
+            match reader.find((max - shown) as u64) {
+                Found::Some => {}
+                Found::Empty => break,
+                Found::Closed if shown > 0 => break,
+                Found::Closed => return Err(PollError::Closed),
+                // What was shown before the end is told by the handler; the end is told once, here.
+                Found::Expelled(missed) => return Err(PollError::Disconnected(missed)),
+            }
+            reader.lend(|mut events| {
+                while shown < max {
+                    let next = events.next_with(|event, sequence, account| {
+                        if filter.as_mut().is_some_and(|filter| !filter(event)) {
+                            account.refuse();
+                            return;
+                        }
+                        shown += 1;
+                        let missed = account.take_missed();
+                        handler(event, Meta { sequence, missed });
+                    });
+                    if next.is_none() {
+                        break;
+                    }
+                    left = left.saturating_sub(1);
+                }
+            });
+            if newest && shown > 0 {
+                break;
+            }
+        }
+        Ok(shown)
+    }
+
+    /// Runs `handler` on a batch, or gives it back.
+    fn lend<R, F>(&mut self, max: usize, handler: F) -> Result<R, (F, Nothing)>
+    where
+        F: for<'a> FnOnce(Batch<'a, T>) -> R,
+    {
+        match self.reader.find(max as u64) {
+            Found::Some if max > 0 => {}
+            Found::Some | Found::Empty => return Err((handler, Nothing::Yet)),
+            Found::Closed => return Err((handler, Nothing::Ever(PollError::Closed))),
+            Found::Expelled(missed) => {
+                return Err((handler, Nothing::Ever(PollError::Disconnected(missed))));
+            }
+        }
+        let Self {
+            reader,
+            listing,
+            filter,
+        } = self;
+        let lossless = reader.policy() == Policy::Lossless;
+        // Dropped after the events are given back.
+        let _made_room = MadeRoom(lossless.then(|| listing.core()));
+        reader.lend(
+            |events| match Batch::new(events, filter.as_mut(), max) {
+                Some(batch) => Ok(handler(batch)),
+                None => Err((handler, Nothing::Yet)),
+            },
+        )
+    }
+
+    /// A clone of the next event, or `None` if there is none now.
+    fn take_clone(&mut self) -> Result<Option<T>, RecvError>
+    where
+        T: Clone,
+    {
+        loop {
+            match self.reader.find(1) {
+                Found::Some => {}
+                Found::Empty => return Ok(None),
+                Found::Closed => return Err(RecvError::Closed),
+                Found::Expelled(missed) => return Err(RecvError::Disconnected(missed)),
+            }
+            if self.reader.policy() == Policy::Lossy {
+                // Told before the event, which stays claimed until the next call.
+                match self.reader.account().take_missed() {
+                    0 => {}
+                    missed => return Err(RecvError::Missed(missed)),
+                }
+            }
+            let Self {
+                reader,
+                listing,
+                filter,
+            } = &mut *self;
+            let lossless = reader.policy() == Policy::Lossless;
+            let _made_room = MadeRoom(lossless.then(|| listing.core()));
+            let taken = reader.lend(|mut events| {
+                events.next_with(|event, _, account| {
+                    if filter.as_mut().is_some_and(|filter| !filter(event)) {
+                        account.refuse();
+                        return None;
+                    }
+                    Some(event.clone())
+                })
+            });
+            match taken {
+                Some(Some(event)) => return Ok(Some(event)),
+                // Refused by the filter, or only holes: look again.
+                Some(None) | None => {}
+            }
+        }
+    }
+
+    fn recv_until(&mut self, deadline: Option<Instant>) -> Result<Option<T>, RecvError>
+    where
+        T: Clone,
+    {
+        self.reader.note_thread();
+        loop {
+            if let Some(event) = self.take_clone()? {
+                return Ok(Some(event));
+            }
+            if !self.wait(deadline)? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Waits until there is something to look at; `false` when `deadline` passed without.
+    fn wait(&mut self, deadline: Option<Instant>) -> Result<bool, PollError> {
+        let Self {
+            reader, listing, ..
+        } = self;
+        let core = listing.core();
+        let found = core.settings().wait.wait(
+            &core.events,
+            Some(&core.parked),
+            deadline,
+            || match reader.find(1) {
+                Found::Empty => None,
+                found => Some(found),
+            },
+        );
+        match found {
+            Some(Found::Closed) => Err(PollError::Closed),
+            Some(Found::Expelled(missed)) => Err(PollError::Disconnected(missed)),
+            Some(_) => Ok(true),
+            None => Ok(false),
+        }
+    }
+}
+
+impl<T: Send + Sync + 'static> fmt::Debug for Subscriber<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscriber")
+            .field("topic", &self.listing.core().name())
+            .field("overflow", &self.overflow())
+            .finish_non_exhaustive()
+    }
+}

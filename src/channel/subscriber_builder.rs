@@ -1,0 +1,119 @@
+//! A subscriber's name, overflow, filter and start.
+
+use std::fmt;
+
+use super::batch::Filter;
+use super::error::SubscribeError;
+use super::overflow::{Overflow, Start};
+use super::settings::MAX_NAME;
+use super::subscriber::Subscriber;
+use super::topic::Topic;
+
+/// Opens a [`Subscriber`] that differs from the plain one; made by [`Topic::subscriber`].
+///
+/// ```
+/// use ringbus::{Bus, Overflow, RecvError, Start};
+///
+/// let bus = Bus::new();
+/// let topic = bus.topic_builder::<u64>().capacity(4).retain(4).open()?;
+/// let publisher = topic.publisher()?;
+/// for event in 0..4 {
+///     publisher.publish(event)?;
+/// }
+///
+/// let mut screen = topic
+///     .subscriber()
+///     .name("screen")
+///     .overflow(Overflow::DropOldest)
+///     .filter(|event| event % 2 == 0)
+///     .start(Start::From(2))
+///     .open()?;
+/// for event in 4..8 {
+///     publisher.publish(event)?;
+/// }
+///
+/// assert_eq!(screen.recv(), Err(RecvError::Missed(2)));
+/// assert_eq!(screen.recv(), Ok(4));
+/// assert_eq!(screen.recv(), Ok(6));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a builder subscribes when it is opened"]
+pub struct SubscriberBuilder<'a, T: Send + Sync + 'static> {
+    topic: &'a Topic<T>,
+    name: Option<String>,
+    overflow: Overflow,
+    start: Start,
+    filter: Option<Filter<T>>,
+}
+
+impl<'a, T: Send + Sync + 'static> SubscriberBuilder<'a, T> {
+    pub(crate) fn new(topic: &'a Topic<T>) -> Self {
+        Self {
+            topic,
+            name: None,
+            overflow: Overflow::default(),
+            start: Start::default(),
+            filter: None,
+        }
+    }
+
+    /// The name that snapshots show: 1 to [`MAX_NAME`] bytes, not necessarily unique.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// What happens when the subscriber is a full ring behind; [`Overflow::Block`] by default.
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = overflow;
+        self
+    }
+
+    /// Which event it sees first; [`Start::Now`] by default.
+    pub fn start(mut self, start: Start) -> Self {
+        self.start = start;
+        self
+    }
+
+    /// Delivers only the events for which `filter` is true.
+    ///
+    /// It runs on the thread that reads, once for each event that the subscriber comes to.
+    /// [`Overflow::Latest`] asks it about the newest event only. An event during which it panics counts as
+    /// delivered.
+    pub fn filter(mut self, filter: impl FnMut(&T) -> bool + Send + 'static) -> Self {
+        self.filter = Some(Box::new(filter));
+        self
+    }
+
+    /// Subscribes.
+    ///
+    /// # Errors
+    ///
+    /// When the name is empty or too long, the topic has too many lossy subscribers, or the sequence to
+    /// start from is not there.
+    pub fn open(self) -> Result<Subscriber<T>, SubscribeError> {
+        if let Some(name) = &self.name
+            && (name.is_empty() || name.len() > MAX_NAME)
+        {
+            return Err(SubscribeError::Name(name.len()));
+        }
+        Subscriber::join(
+            self.topic.core(),
+            self.name.as_deref(),
+            self.overflow,
+            self.start,
+            self.filter,
+        )
+    }
+}
+
+impl<T: Send + Sync + 'static> fmt::Debug for SubscriberBuilder<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SubscriberBuilder")
+            .field("topic", &self.topic.name())
+            .field("name", &self.name)
+            .field("overflow", &self.overflow)
+            .field("start", &self.start)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,150 @@
+//! The handle that makes publishers and subscribers.
+
+use std::fmt;
+
+use super::core::Core;
+use super::error::{PublishError, PublisherError, SubscribeError};
+use super::exclusive::ExclusivePublisher;
+use super::overflow::{Overflow, Start};
+use super::publish::Patience;
+use super::publisher::{Publisher, one_shared};
+use super::snapshot::TopicSnapshot;
+use super::subscriber::Subscriber;
+use super::subscriber_builder::SubscriberBuilder;
+use crate::sync::Arc;
+
+/// A typed event channel: what is published to it, every subscriber sees, in one order.
+///
+/// A topic is a handle: cheap to clone, and dropping it closes nothing. Its ring is allocated when the
+/// first subscriber joins, or with the topic if it was opened with
+/// [`retain`](crate::TopicBuilder::retain); what is published before that gets its sequence and is
+/// dropped.
+///
+/// # Closing
+///
+/// | what happens                                   | what closes                                     |
+/// |------------------------------------------------|-------------------------------------------------|
+/// | [`Topic::close`]                               | this topic                                      |
+/// | [`Bus::close`](crate::Bus::close)              | every topic of the bus                          |
+/// | the last [`Bus`](crate::Bus) handle is dropped | every topic of the bus                          |
+/// | the last publisher of the topic is dropped     | this topic, unless it was opened with [`keep_open`](crate::TopicBuilder::keep_open) or the bus publishes to it |
+/// | a `Topic` or a [`Subscriber`] is dropped       | nothing                                         |
+///
+/// A topic that never had a publisher stays open. After the close nothing is accepted, and every publish
+/// that was accepted before is still delivered to every lossless subscriber; then subscribers are told
+/// `Closed`. A closed topic is never opened again; its bus opens a new one under the name.
+pub struct Topic<T: Send + Sync + 'static> {
+    core: Arc<Core<T>>,
+}
+
+impl<T: Send + Sync + 'static> Topic<T> {
+    pub(crate) fn of(core: Arc<Core<T>>) -> Self {
+        Self { core }
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core<T>> {
+        &self.core
+    }
+
+    /// The topic's name; `None` for the one found by its type alone.
+    pub fn name(&self) -> Option<&str> {
+        self.core.name()
+    }
+
+    /// How many events a subscriber may be behind; a power of two.
+    pub fn capacity(&self) -> usize {
+        self.core.settings().capacity
+    }
+
+    /// One of several publishers.
+    ///
+    /// # Errors
+    ///
+    /// When the topic is closed or has an exclusive publisher.
+    pub fn publisher(&self) -> Result<Publisher<T>, PublisherError> {
+        Publisher::new(&self.core)
+    }
+
+    /// The only publisher.
+    ///
+    /// # Errors
+    ///
+    /// When the topic is closed or has any publisher.
+    pub fn exclusive_publisher(&self) -> Result<ExclusivePublisher<T>, PublisherError> {
+        ExclusivePublisher::new(&self.core)
+    }
+
+    /// Publishes one event without a publisher of one's own, where it is not hot.
+    ///
+    /// The topic then counts its bus as a publisher: it stays open when its last publisher is dropped, and
+    /// gives out no exclusive publisher. Returns the event's sequence.
+    ///
+    /// # Errors
+    ///
+    /// As [`Publisher::publish`], and when the topic has an exclusive publisher.
+    ///
+    /// # Blocking
+    ///
+    /// As [`Publisher::publish`].
+    pub fn publish(&self, event: T) -> Result<u64, PublishError<T>> {
+        match self.core.register_ambient() {
+            Ok(()) => one_shared(&self.core, Patience::Until(None), event)
+                .map_err(|(refusal, event)| refusal.of_publish(event)),
+            Err(PublisherError::Closed) => Err(PublishError::Closed(event)),
+            Err(_) => Err(PublishError::Exclusive(event)),
+        }
+    }
+
+    /// A lossless subscriber that sees every event published after this call returns.
+    ///
+    /// On a closed topic it is told `Closed` at once.
+    pub fn subscribe(&self) -> Subscriber<T> {
+        match Subscriber::join(&self.core, None, Overflow::Block, Start::Now, None) {
+            Ok(subscriber) => subscriber,
+            Err(
+                SubscribeError::Name(_)
+                | SubscribeError::TooManyLossy(_)
+                | SubscribeError::NotRetained { .. }
+                | SubscribeError::NotYet { .. },
+            ) => unreachable!("a lossless subscriber from now on is never refused"),
+        }
+    }
+
+    /// A subscriber with a name, an overflow policy, a filter or another start.
+    pub fn subscriber(&self) -> SubscriberBuilder<'_, T> {
+        SubscriberBuilder::new(self)
+    }
+
+    /// Takes no more events; see [Closing](Topic#closing).
+    pub fn close(&self) {
+        self.core.close();
+    }
+
+    /// Whether the topic takes no more events. Subscribers may still have some to read.
+    pub fn is_closed(&self) -> bool {
+        self.core.is_closed()
+    }
+
+    /// The topic's numbers now.
+    pub fn snapshot(&self) -> TopicSnapshot {
+        TopicSnapshot::of(&self.core)
+    }
+}
+
+impl<T: Send + Sync + 'static> Clone for Topic<T> {
+    fn clone(&self) -> Self {
+        Self {
+            core: Arc::clone(&self.core),
+        }
+    }
+}
+
+impl<T: Send + Sync + 'static> fmt::Debug for Topic<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Topic")
+            .field("name", &self.name())
+            .field("event", &std::any::type_name::<T>())
+            .field("capacity", &self.capacity())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,277 @@
+//! The plan of the next stretch: who is in the way, who is pushed, what is stepped over.
+
+use super::member::{Cursor, Pin, Standing};
+use super::slot::MAX_SEQUENCE;
+use super::{Ring, Shape};
+use crate::sync::Ordering;
+
+/// What a publisher remembers from one plan to the next.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    /// Every sequence before this one is done.
+    done: u64,
+    /// Pins found by the last plan.
+    pins: Vec<Pin>,
+}
+
+/// A stretch of sequences to claim.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    /// One behind the last sequence of the claim.
+    pub(crate) end: u64,
+    /// Events the claim has room for: less than asked for only where pins leave too few slots.
+    pub(crate) events: u64,
+    /// How far claims of free slots may go on without another plan.
+    pub(crate) stop: u64,
+}
+
+/// Why there is no plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    /// A gating member is a full ring behind.
+    Full(Whose),
+    /// Another publisher has not finished what it claimed a full ring ago.
+    Unfinished,
+    /// The ring is closed, or its sequences have run out.
+    Closed,
+}
+
+/// Who could remove the obstacle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// Some other thread.
+    Others,
+    /// Perhaps only this thread: it opened a member in the way, which no thread has read yet.
+    OpenedHere,
+    /// Only this thread: it was the last to read a member in the way.
+    ReadHere,
+}
+
+/// What a look at all members showed.
+struct Scan {
+    /// The first sequence that a gating member still needs; `u64::MAX` for none.
+    gating: u64,
+    /// The same for the others.
+    lossy: u64,
+}
+
+impl Gate {
+    pub(crate) fn new(first: u64) -> Self {
+        Self {
+            done: first,
+            pins: Vec::new(),
+        }
+    }
+
+    /// Notes that every sequence before `sequence` is done.
+    pub(crate) fn set_done(&mut self, sequence: u64) {
+        self.done = sequence;
+    }
+
+    /// Plans a claim of `events` events at `head`.
+    ///
+    /// A plan that fails has pushed nobody, unless pins found on the way were what made it fail.
+    pub(crate) fn plan<T>(
+        &mut self,
+        ring: &Ring<T>,
+        head: u64,
+        mut events: u64,
+    ) -> Result<Plan, Obstacle> {
+        let shape = ring.shape;
+        // How many sequences the claim takes: the events, and the pinned slots among them.
+        let mut span = events;
+        loop {
+            if ring.is_closed() || head + span > MAX_SEQUENCE {
+                return Err(Obstacle::Closed);
+            }
+            let reach = head + span.max(ring.stride());
+            self.look_for_done(ring, head, reach);
+            if head + span > self.done + shape.capacity {
+                return Err(Obstacle::Unfinished);
+            }
+            // Looked at first without a word to anyone: a publish that is refused changes nothing.
+            let mut gating = u64::MAX;
+            for member in ring.members.iter() {
+                let cursor = member.cursor();
+                if cursor.standing() == Standing::Gating {
+                    gating = gating.min(cursor.next());
+                }
+            }
+            if head + span > ring.room_behind(gating, head, span) {
+                return Err(ring.full(head + span));
+            }
+
+            // From here to the scan: edge `join`. A joiner that this scan misses sees the horizon.
+            ring.announce_horizon(reach);
+            ring.barrier.light();
+            let scan = self.scan(ring, head, span);
+            let room = ring.room_behind(scan.gating, head, span);
+            if head + span > room {
+                return Err(ring.full(head + span));
+            }
+            let pinned: u64 = self.pins.iter().map(|pin| pin.length()).sum();
+            events = events.min(shape.slots - pinned);
+            let end = self.behind(ring, head, events);
+            if end - head > span {
+                span = end - head;
+                continue;
+            }
+            let stop = reach
+                .min(room)
+                .min(scan.lossy.saturating_add(shape.capacity))
+                .min(self.done + shape.capacity)
+                .max(end);
+            return Ok(Plan {
+                end,
+                events,
+                stop: self.before_pin(ring, end, stop),
+            });
+        }
+    }
+
+    /// Whether the plan passes over `sequence`.
+    pub(crate) fn is_pinned<T>(&self, ring: &Ring<T>, sequence: u64) -> bool {
+        let index = ring.index(sequence);
+        self.pins
+            .iter()
+            .any(|pin| ring.index(index.wrapping_sub(pin.first_index())) < pin.length())
+    }
+
+    pub(crate) fn has_pins(&self) -> bool {
+        !self.pins.is_empty()
+    }
+
+    /// Moves `done` over what other publishers have finished, as far as a plan up to `reach` asks.
+    fn look_for_done<T>(&mut self, ring: &Ring<T>, head: u64, reach: u64) {
+        let wanted = reach.saturating_sub(ring.shape.capacity).min(head);
+        while self.done < wanted && ring.slot(self.done).stamp().is_done(self.done) {
+            self.done += 1;
+        }
+    }
+
+    /// Looks at all members, pushes those that a claim of `span` sequences at `head` would overtake, and
+    /// notes the pins.
+    fn scan<T>(&mut self, ring: &Ring<T>, head: u64, span: u64) -> Scan {
+        // A lossy member keeps the last `capacity` sequences. It is pushed a little further than it must
+        // be, so that one that never reads costs one push in `slack` sequences.
+        let needed = (head + span)
+            .saturating_sub(ring.shape.capacity)
+            .min(head);
+        let slack = ring.shape.capacity / 16;
+        let pushed = (needed + slack).min(head).min(self.done).max(needed);
+        let mut scan = Scan {
+            gating: u64::MAX,
+            lossy: u64::MAX,
+        };
+        self.pins.clear();
+        for member in ring.members.iter() {
+            let next = loop {
+                let cursor = member.cursor();
+                let (target, standing) = match cursor.standing() {
+                    Standing::Gating => {
+                        scan.gating = scan.gating.min(cursor.next());
+                        break None;
+                    }
+                    Standing::Gone => break None,
+                    _ if cursor.next() >= needed => break Some(cursor.next()),
+                    Standing::Pushable => (pushed, Standing::Pushable),
+                    Standing::Expendable => (head.min(self.done), Standing::Gone),
+                };
+                // Counted before the push: its slots stay as they are until this plan is carried out.
+                let lost = ring.events_between(cursor.next(), target);
+                if member.try_move(cursor, Cursor::new(target, standing)) {
+                    member.count_lost(lost, target);
+                    break Some(target);
+                }
+            };
+            if let Some(next) = next {
+                scan.lossy = scan.lossy.min(next);
+            }
+            // The cursor first, then the pin (R5).
+            let pin = member.pin();
+            if pin != Pin::NONE {
+                self.pins.push(pin);
+            }
+        }
+        scan
+    }
+
+    /// The sequence behind the last of `events` free slots from `head`.
+    fn behind<T>(&self, ring: &Ring<T>, head: u64, events: u64) -> u64 {
+        if self.pins.is_empty() {
+            return head + events;
+        }
+        let mut end = head;
+        let mut left = events;
+        while left > 0 {
+            left -= u64::from(!self.is_pinned(ring, end));
+            end += 1;
+        }
+        end
+    }
+
+    /// `stop`, or the first pinned sequence from `end` on.
+    fn before_pin<T>(&self, ring: &Ring<T>, end: u64, stop: u64) -> u64 {
+        self.pins.iter().fold(stop, |stop, pin| {
+            let first = end + ring.index(pin.first_index().wrapping_sub(end));
+            let inside = ring.index(end.wrapping_sub(pin.first_index())) < pin.length();
+            stop.min(if inside { end } else { first })
+        })
+    }
+}
+
+impl<T> Ring<T> {
+    /// How far one plan goes when nobody is in the way: what lies one lap behind it can no longer be joined.
+    pub(super) fn stride(&self) -> u64 {
+        let spare = self.shape.slots - self.shape.capacity;
+        spare.max(self.shape.slots / 8).clamp(1, self.shape.capacity)
+    }
+
+    /// The first sequence that may not be claimed while a gating member still needs `gating`.
+    fn room_behind(&self, gating: u64, head: u64, span: u64) -> u64 {
+        if gating == u64::MAX {
+            return u64::MAX;
+        }
+        let room = gating + self.shape.capacity;
+        let Shape {
+            capacity, slots, ..
+        } = self.shape;
+        if capacity == slots || head + span <= room || head >= gating + slots {
+            return room;
+        }
+        // A small ring has slots to spare, and holes do not count as unread events.
+        let holes = head.saturating_sub(gating) - self.events_between(gating, head);
+        (room + holes).min(gating + slots)
+    }
+
+    /// The horizon of a plan up to `reach`: the plan may overwrite what lies a lap before.
+    fn announce_horizon(&self, reach: u64) {
+        let horizon = reach.saturating_sub(self.shape.slots);
+        if horizon > self.horizon.load(Ordering::Relaxed) {
+            self.horizon.store(horizon, Ordering::Relaxed);
+        }
+    }
+
+    /// The obstacle that keeps a claim from ending at `end`.
+    #[cold]
+    fn full(&self, end: u64) -> Obstacle {
+        let me = crate::sync::thread_id();
+        let mut whose = Whose::Others;
+        for member in self.members.iter() {
+            let cursor = member.cursor();
+            if cursor.standing() != Standing::Gating
+                || cursor.next() + self.shape.capacity >= end
+            {
+                continue;
+            }
+            match member.reader.get() {
+                0 if member.opener.get() == me && whose == Whose::Others => {
+                    whose = Whose::OpenedHere;
+                }
+                reader if reader == me => whose = Whose::ReadHere,
+                _ => {}
+            }
+        }
+        Obstacle::Full(whose)
+    }
+}

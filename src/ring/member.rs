@@ -1,0 +1,189 @@
+//! One member of the ring: how far it has read, what it holds, what it has lost.
+
+use crate::sync::{AtomicU64, Counter, Ordering};
+
+/// How a member stands to publishers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Publishers wait for it.
+    Gating,
+    /// Publishers push its cursor forward when it is in the way.
+    Pushable,
+    /// Publishers end its membership when it is in the way.
+    Expendable,
+    /// No member: the seat is empty, or publishers have ended the membership.
+    Gone,
+}
+
+/// The next sequence a member takes, and its standing: `{ sequence: 62 bits, standing: 2 bits }`.
+///
+/// Both change in one store, so a publisher never applies one member's standing to another's sequence
+/// when a seat is taken again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cursor(u64);
+
+impl Cursor {
+    /// The cursor of an empty seat.
+    const NOBODY: Self = Self(u64::MAX);
+
+    #[inline]
+    pub(crate) fn new(next: u64, standing: Standing) -> Self {
+        Self((next << 2) | standing as u64)
+    }
+
+    #[inline]
+    pub(crate) fn next(self) -> u64 {
+        self.0 >> 2
+    }
+
+    #[inline]
+    pub(crate) fn standing(self) -> Standing {
+        match self.0 & 0b11 {
+            0 => Standing::Gating,
+            1 => Standing::Pushable,
+            2 => Standing::Expendable,
+            _ => Standing::Gone,
+        }
+    }
+}
+
+/// The slots a lossy member is reading: `{ first index: 32 bits, length: 32 bits }`, 0 for none.
+///
+/// Slots, not sequences: a publisher that meets a pin many laps later still knows which slots it covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pin(u64);
+
+impl Pin {
+    pub(crate) const NONE: Self = Self(0);
+
+    pub(crate) fn new(first_index: u64, length: u64) -> Self {
+        Self((first_index << 32) | length)
+    }
+
+    pub(crate) fn first_index(self) -> u64 {
+        self.0 >> 32
+    }
+
+    pub(crate) fn length(self) -> u64 {
+        self.0 & u64::from(u32::MAX)
+    }
+}
+
+/// What one member and the publishers tell each other.
+#[derive(Debug)]
+pub(crate) struct Member {
+    /// A [`Cursor`]. A gating member's is written by that member alone. The others' are words that the
+    /// member advances (claiming what it passes) and a publisher pushes, both by compare-exchange.
+    cursor: AtomicU64,
+    /// A [`Pin`], written by the member.
+    pin: AtomicU64,
+    /// Events that publishers took from this member; written by the one publisher that plans.
+    lost: AtomicU64,
+    /// The sequence up to which `lost` is counted; trails the cursor for the time of one push.
+    counted: AtomicU64,
+    /// The thread that opened the member, and the one that read last (0: none yet).
+    pub(crate) opener: Counter,
+    pub(crate) reader: Counter,
+    /// The first sequence of the membership, and what became of the sequences since.
+    pub(crate) joined: Counter,
+    pub(crate) lost_before_joining: Counter,
+    pub(crate) delivered: Counter,
+    pub(crate) filtered: Counter,
+    pub(crate) conflated: Counter,
+    pub(crate) holes: Counter,
+}
+
+impl Member {
+    pub(crate) fn empty() -> Self {
+        Self {
+            cursor: AtomicU64::new(Cursor::NOBODY.0),
+            pin: AtomicU64::new(Pin::NONE.0),
+            lost: AtomicU64::new(0),
+            counted: AtomicU64::new(0),
+            opener: Counter::default(),
+            reader: Counter::default(),
+            joined: Counter::default(),
+            lost_before_joining: Counter::default(),
+            delivered: Counter::default(),
+            filtered: Counter::default(),
+            conflated: Counter::default(),
+            holes: Counter::default(),
+        }
+    }
+
+    /// Takes the empty seat; from here on publishers see the member.
+    pub(crate) fn enter(&self, cursor: Cursor, opener: u64) {
+        self.lost.store(0, Ordering::Relaxed);
+        self.counted.store(cursor.next(), Ordering::Relaxed);
+        self.opener.set(opener);
+        self.reader.set(0);
+        self.delivered.set(0);
+        self.filtered.set(0);
+        self.conflated.set(0);
+        self.holes.set(0);
+        // ORDERING: edge `enter`. Pairs with the load in `cursor`: a publisher that sees the member sees
+        // its words in their first state.
+        self.cursor.store(cursor.0, Ordering::Release);
+    }
+
+    #[inline]
+    pub(crate) fn cursor(&self) -> Cursor {
+        // ORDERING: edges `release`, `claim`. Pairs with `advance`, `claim`, `leave`: the member is done
+        // with what it has passed, or has pinned it.
+        Cursor(self.cursor.load(Ordering::Acquire))
+    }
+
+    /// Tells publishers that a gating member is done with everything before `next`.
+    #[inline]
+    pub(crate) fn advance(&self, next: u64) {
+        // ORDERING: edge `release`. Pairs with the load in `cursor`; carries "these slots are free".
+        self.cursor
+            .store(Cursor::new(next, Standing::Gating).0, Ordering::Release);
+    }
+
+    /// Moves the cursor of a pushable or expendable member, unless it has moved.
+    pub(crate) fn try_move(&self, from: Cursor, to: Cursor) -> bool {
+        // ORDERING: edge `claim`. As the member's: pairs with the load in `cursor`, which then also sees
+        // the pin stored before. As the publisher's: continues the member's release sequence.
+        self.cursor
+            .compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// Leaves the seat; tells where the membership ended.
+    pub(crate) fn leave(&self) -> Cursor {
+        self.set_pin(Pin::NONE);
+        // ORDERING: edge `release`. Pairs with the load in `cursor`: all reads are done.
+        Cursor(self.cursor.swap(Cursor::NOBODY.0, Ordering::AcqRel))
+    }
+
+    pub(crate) fn pin(&self) -> Pin {
+        // ORDERING: edge `unpin`. Pairs with the store in `set_pin`.
+        Pin(self.pin.load(Ordering::Acquire))
+    }
+
+    /// Says which slots the member reads from now on; `NONE` when it is done.
+    pub(crate) fn set_pin(&self, pin: Pin) {
+        // ORDERING: edge `unpin`. Pairs with the load in `pin`: the reads under the pin before this one
+        // are done. Every store of this word releases, so that any later pin carries it too.
+        self.pin.store(pin.0, Ordering::Release);
+    }
+
+    /// Counts what a publisher took by moving the cursor to `next`.
+    pub(crate) fn count_lost(&self, lost: u64, next: u64) {
+        let before = self.lost.load(Ordering::Relaxed);
+        self.lost.store(before + lost, Ordering::Relaxed);
+        // ORDERING: edge `count`. Pairs with the load in `lost_before`; carries the count.
+        self.counted.store(next, Ordering::Release);
+    }
+
+    /// The events lost before `next`, once the publisher that pushed there has counted them.
+    pub(crate) fn lost_before(&self, next: u64) -> Option<u64> {
+        // ORDERING: edge `count`. Pairs with the store in `count_lost`.
+        (self.counted.load(Ordering::Acquire) == next).then(|| self.lost())
+    }
+
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,187 @@
+//! The ring: slots, sequences, members and the gate between them. No policy, no blocking.
+//!
+//! A publisher claims sequences at `tail`, writes each event into slot `sequence mod slots` and stamps
+//! the slot with the sequence. A reader looks at the stamp of the slot it wants next; nobody polls a
+//! shared cursor. How far a publisher may go without looking at the members is its *stop*; at the stop a
+//! [`gate::Gate`] plans the next stretch.
+//!
+//! # Invariants
+//!
+//! - **R1** A sequence is claimed once. The claimer writes it or skips it, once, before it does anything
+//!   else with the ring; `tail` only grows.
+//! - **R2** A slot's stamp says `event s` only after the event of `s` is written.
+//! - **R3** A publisher writes `s` only below a stop, and a stop is at most one lap beyond the first
+//!   sequence that is not done. So the slot's last turn is over, and two publishers never meet in a slot.
+//! - **R4** No stop is more than one lap beyond the cursor of a member that the plan saw; a member that it
+//!   did not see starts at or behind everything the plan lets be overwritten (edge `join`).
+//! - **R5** A slot that a lossy member reads is pinned before the member's cursor passes it, and a plan
+//!   reads cursors before pins. A pinned slot gets holes, and no event, until a plan finds the pin gone.
+//! - **R6** A slot owns a value exactly if its stamp says `occupied`.
+//!
+//! # Edges
+//!
+//! | edge      | store                          | load                     | carries                         | model |
+//! |-----------|--------------------------------|--------------------------|---------------------------------|-------|
+//! | `publish` | `Slot::{write, build, skip}`   | `Slot::stamp`            | the event; the slot's turn      | `loom_ring::hand_over` |
+//! | `release` | `Member::{advance, leave}`     | `Member::cursor`         | the reader is done              | `loom_ring::gate` |
+//! | `claim`   | `Member::try_move`             | `Member::cursor`         | the pin was set before          | `loom_ring::lossy` |
+//! | `unpin`   | `Member::set_pin`              | `Member::pin`            | the reader is done with the pin | `loom_ring::lossy` |
+//! | `count`   | `Member::count_lost`           | `Member::lost_before`    | the number of lost events       | `loom_ring::lossy` |
+//! | `enter`   | `Member::enter`                | `Member::cursor`         | the seat's words are reset      | `loom_ring::seat_is_taken_again` |
+//! | `stop`    | `Tail::raise_limit`            | `Tail::limit`            | the plan's look at the slots    | `loom_ring::shared_lap` |
+//! | `join`    | seat, then heavy barrier       | `Gate::plan`, light      | Dekker: joiner against plan     | `loom_ring::join_now`, `join_oldest` |
+//! | `close`   | `closed`, then heavy barrier   | claim, then light        | Dekker: close against claim     | `loom_ring::close` |
+
+mod gate;
+mod member;
+mod members;
+mod reader;
+mod slot;
+mod standings;
+mod tail;
+mod writer;
+
+pub(crate) use gate::{Obstacle, Whose};
+pub(crate) use members::Seat;
+pub(crate) use reader::{Events, Found, Origin, Policy, Reader, RefusedJoin};
+pub(crate) use slot::MAX_SEQUENCE;
+pub(crate) use writer::{Claimed, SoleWriter};
+
+use crate::sync::{
+    Arc, AtomicBool, AtomicU64, Barrier, CachePadded, Counter, Mutex, MutexGuard, Ordering,
+};
+use gate::Gate;
+use members::Members;
+use slot::Slot;
+use tail::Tail;
+
+/// The size of a ring.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// Unread events a member may have; a power of two.
+    pub(crate) capacity: u64,
+    /// Places in memory; a power of two, at least `capacity`.
+    pub(crate) slots: u64,
+    /// The sequence of the first event.
+    pub(crate) first: u64,
+}
+
+/// The slots and the words around them.
+#[derive(Debug)]
+pub(crate) struct Ring<T> {
+    slots: Box<[Slot<T>]>,
+    shape: Shape,
+    barrier: Barrier,
+    /// Set once; checked by every claim.
+    closed: CachePadded<AtomicBool>,
+    /// No event at or behind this sequence is ever delivered; `u64::MAX` while the ring is open.
+    end: AtomicU64,
+    tail: Tail,
+    /// No sequence before this one may be joined.
+    horizon: AtomicU64,
+    members: Members,
+    /// The plan of shared publishers; a sole writer has its own.
+    gate: Mutex<Gate>,
+    /// Sequences that were skipped.
+    holes: Counter,
+}
+
+impl<T> Ring<T> {
+    pub(crate) fn new(shape: Shape, barrier: Barrier) -> Arc<Self> {
+        let Shape {
+            capacity,
+            slots,
+            first,
+        } = shape;
+        debug_assert!(
+            capacity.is_power_of_two() && slots.is_power_of_two() && capacity <= slots
+        );
+        // Slot `i` first serves the sequence of the first lap that is `i` modulo `slots`.
+        let lap_before = |index: u64| {
+            let first_turn = first + (index.wrapping_sub(first) & (slots - 1));
+            first_turn.wrapping_sub(slots)
+        };
+        Arc::new(Self {
+            slots: (0..slots)
+                .map(|index| Slot::new(lap_before(index)))
+                .collect(),
+            shape,
+            barrier,
+            closed: CachePadded::new(AtomicBool::new(false)),
+            end: AtomicU64::new(u64::MAX),
+            tail: Tail::new(first),
+            horizon: AtomicU64::new(first),
+            members: Members::new(slots),
+            gate: Mutex::new(Gate::new(first)),
+            holes: Counter::default(),
+        })
+    }
+
+    /// The next sequence to be claimed.
+    pub(crate) fn next_sequence(&self) -> u64 {
+        self.tail.claimed()
+    }
+
+    /// Sequences that carry no event.
+    pub(crate) fn holes(&self) -> u64 {
+        self.holes.get()
+    }
+
+    /// Refuses every later claim; readers end where the last accepted claim ended.
+    ///
+    /// A claim that this barrier does not show to `tail` will see `closed`, and be skipped; so `end` covers
+    /// every claim that is carried out (edge `close`).
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.barrier.heavy();
+        let end = self.tail.claimed();
+        // ORDERING: edge `end`. Pairs with the load in `end`. Two closers may have read different tails;
+        // both cover every claim that is carried out, and the first to come here decides.
+        let _ = self
+            .end
+            .compare_exchange(u64::MAX, end, Ordering::AcqRel, Ordering::Relaxed);
+    }
+
+    /// Must be asked after the claim, which `Ring::close` must not miss.
+    #[inline(always)]
+    fn is_closed_after_claim(&self) -> bool {
+        self.barrier.light();
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn end(&self) -> u64 {
+        // ORDERING: edge `end`. Pairs with the exchange in `close`.
+        self.end.load(Ordering::Acquire)
+    }
+
+    #[inline(always)]
+    fn index(&self, sequence: u64) -> u64 {
+        sequence & (self.shape.slots - 1)
+    }
+
+    #[inline(always)]
+    fn slot(&self, sequence: u64) -> &Slot<T> {
+        // The length is a power of two, so this is `index`, in the form that needs no bounds check but
+        // for an empty ring.
+        &self.slots[sequence as usize & (self.slots.len() - 1)]
+    }
+
+    fn lock_gate(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock()
+    }
+
+    /// Sequences from `from` to before `to` that are not known to be holes; only the last lap is known.
+    fn events_between(&self, from: u64, to: u64) -> u64 {
+        let known = from.max(to.saturating_sub(self.shape.slots));
+        let holes = (known..to)
+            .filter(|&sequence| self.slot(sequence).stamp().is_hole(sequence))
+            .count();
+        to.saturating_sub(from) - holes as u64
+    }
+}

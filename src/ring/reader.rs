@@ -1,0 +1,552 @@
+//! Reading: lossless behind the gate, lossy under a pin.
+#![expect(
+    unsafe_code,
+    reason = "a batch reads slots that the reader's cursor or pin protects"
+)]
+
+use super::Ring;
+use super::member::{Cursor, Member, Pin, Standing};
+use super::members::Seat;
+use crate::sync::{Arc, Ordering, spin_loop, thread_id};
+
+/// How a reader stands to publishers, and what it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Policy {
+    /// Publishers wait for it; it takes every event.
+    Lossless,
+    /// Publishers push it; it takes what is left, oldest first.
+    Lossy,
+    /// Publishers push it; it takes the newest event and skips the older ones.
+    Newest,
+    /// Publishers end it when it is a full ring behind.
+    Expendable,
+}
+
+/// Where a membership starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// With the next event.
+    Now,
+    /// With the newest event that is there.
+    Newest,
+    /// With the oldest event that can be joined, or with the last `n`.
+    Oldest(Option<u64>),
+    /// With this sequence.
+    At(u64),
+}
+
+/// Why a reader could not join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RefusedJoin {
+    /// The ring takes this many lossy members.
+    TooManyLossy(u64),
+    /// The wanted sequence may have been overwritten; this is the oldest one that has not.
+    Overwritten(u64),
+    /// The wanted sequence is behind the next one, which is this.
+    NotYet(u64),
+}
+
+/// What a reader found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// There may be events to take; with [`Policy::Lossless`] the batch finds out.
+    Some,
+    /// Nothing now.
+    Empty,
+    /// Nothing now or later: the ring is closed and everything before its end is read.
+    Closed,
+    /// The publishers ended the membership, and this many events were lost by it.
+    Expelled(u64),
+}
+
+/// One member of the ring, reading.
+#[derive(Debug)]
+pub(crate) struct Reader<T> {
+    ring: Arc<Ring<T>>,
+    seat: Seat,
+    policy: Policy,
+    /// Slots it may pin at once; 0 for a lossless reader.
+    max_claim: u64,
+    /// The next sequence to take.
+    next: u64,
+    /// Where this reader left its cursor. For a lossy reader that is the end of its claim, `next..end`; for
+    /// a lossless one, what it has taken and not told publishers yet is `end..next`.
+    end: u64,
+    /// The first sequence of the claim; bit `i` of `holes` says that sequence `base + i` is a hole. Noted
+    /// when the claim is made, as the stamp of a pinned slot moves on.
+    base: u64,
+    holes: u64,
+    /// Lost events known so far, of those the publishers counted.
+    lost: u64,
+    expelled: bool,
+    account: Account,
+    thread: u64,
+}
+
+/// What became of the sequences that a reader has passed.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    delivered: u64,
+    filtered: u64,
+    conflated: u64,
+    holes: u64,
+    /// Events lost or skipped since the last one that was delivered.
+    missed: u64,
+}
+
+impl Account {
+    /// The event taken last was not delivered: a filter refused it.
+    pub(crate) fn refuse(&mut self) {
+        self.delivered -= 1;
+        self.filtered += 1;
+    }
+
+    /// Events missed since the last call.
+    pub(crate) fn take_missed(&mut self) -> u64 {
+        std::mem::take(&mut self.missed)
+    }
+}
+
+/// Claims fit the bits of `Reader::holes`.
+const MAX_CLAIM: u64 = u64::BITS as u64;
+
+/// Events to take, one after the other.
+///
+/// Everything lent stays readable until the function that made it returns; what was not taken stays with
+/// the reader.
+#[derive(Debug)]
+pub(crate) struct Events<'a, T> {
+    reader: &'a mut Reader<T>,
+}
+
+/// Tells publishers what a reader has taken, also when user code unwinds.
+struct Commit<'a, T>(&'a mut Reader<T>);
+
+/// What a lossy reader sees from its cursor on.
+#[derive(Default)]
+struct Look {
+    first: u64,
+    end: u64,
+    holes: u64,
+    /// Events and holes before `first`.
+    conflated: u64,
+    passed: u64,
+    /// Everything before this sequence is done.
+    done: u64,
+}
+
+impl<T> Ring<T> {
+    /// Adds a member.
+    pub(crate) fn join(
+        self: &Arc<Self>,
+        policy: Policy,
+        origin: Origin,
+    ) -> Result<Reader<T>, RefusedJoin> {
+        let (seat, max_claim, standing) = match policy {
+            Policy::Lossless => (self.members.seat(), 0, Standing::Gating),
+            _ => {
+                let (seat, claim) = self
+                    .members
+                    .lossy_seat(MAX_CLAIM)
+                    .map_err(RefusedJoin::TooManyLossy)?;
+                let standing = match policy {
+                    Policy::Expendable => Standing::Expendable,
+                    _ => Standing::Pushable,
+                };
+                (seat, claim, standing)
+            }
+        };
+        let me = thread_id();
+        let member = seat.member();
+
+        // Edge `join`: be seen, then look where it is safe to start. A plan that did not see the member
+        // announced its horizon and its tail before this thread's second look.
+        let oldest = |from: u64| from.max(self.tail.claimed().saturating_sub(self.shape.capacity));
+        let anchor = match origin {
+            Origin::Now => self.tail.claimed(),
+            _ => oldest(self.horizon.load(Ordering::Relaxed)),
+        };
+        member.enter(Cursor::new(anchor, standing), me);
+        self.barrier.heavy();
+        let tail = self.tail.claimed();
+        let horizon = self.horizon.load(Ordering::Relaxed);
+        let lowest = oldest(anchor.max(horizon)).min(tail);
+        let start = match origin {
+            Origin::Now => Ok(tail),
+            Origin::Newest => Ok(self.newest_before(tail, lowest)),
+            Origin::Oldest(None) => Ok(lowest),
+            Origin::Oldest(Some(keep)) => Ok(self.last_events(keep, tail, lowest)),
+            Origin::At(wanted) if wanted > tail => Err(RefusedJoin::NotYet(tail)),
+            Origin::At(wanted) if wanted < lowest => Err(RefusedJoin::Overwritten(lowest)),
+            Origin::At(wanted) => Ok(wanted),
+        };
+
+        let mut reader = Reader {
+            ring: Arc::clone(self),
+            seat,
+            policy,
+            max_claim,
+            next: anchor,
+            end: anchor,
+            base: anchor,
+            holes: 0,
+            lost: 0,
+            expelled: false,
+            account: Account::default(),
+            thread: 0,
+        };
+        // On a refusal the reader is dropped, which gives the seat back.
+        reader.start_at(start?, standing);
+        Ok(reader)
+    }
+
+    /// The newest event before `tail`, or `tail` when there is none from `lowest` on.
+    fn newest_before(&self, tail: u64, lowest: u64) -> u64 {
+        (lowest..tail)
+            .rev()
+            .find(|&sequence| self.slot(sequence).stamp().is_event(sequence))
+            .unwrap_or(tail)
+    }
+
+    /// The first of the last `keep` events before `tail`, not before `lowest`.
+    fn last_events(&self, keep: u64, tail: u64, lowest: u64) -> u64 {
+        if keep == 0 {
+            return tail;
+        }
+        (lowest..tail)
+            .rev()
+            .filter(|&sequence| !self.slot(sequence).stamp().is_hole(sequence))
+            .nth(keep as usize - 1)
+            .unwrap_or(lowest)
+    }
+}
+
+impl<T> Reader<T> {
+    fn member(&self) -> &Member {
+        self.seat.member()
+    }
+
+    /// Moves the cursor from the anchor to where the membership starts.
+    fn start_at(&mut self, start: u64, standing: Standing) {
+        let start = match standing {
+            Standing::Gating => {
+                self.member().advance(start);
+                start
+            }
+            _ => self.start_lossy(start, standing),
+        };
+        self.next = start;
+        self.end = start;
+        self.member().joined.set(start);
+        self.member().lost_before_joining.set(self.lost);
+    }
+
+    /// As a publisher may push the cursor at the same time, the start is wherever the cursor ends up. What
+    /// was lost on the way there was before the membership.
+    fn start_lossy(&mut self, start: u64, standing: Standing) -> u64 {
+        loop {
+            let cursor = self.member().cursor();
+            self.lost = self.lost_before(cursor.next());
+            if cursor.next() >= start || cursor.standing() == Standing::Gone {
+                return cursor.next();
+            }
+            if self
+                .member()
+                .try_move(cursor, Cursor::new(start, standing))
+            {
+                return start;
+            }
+        }
+    }
+
+    /// Events that publishers took before `next`, where the cursor is. The publisher that pushed it there
+    /// counts them two stores later; until then this waits.
+    fn lost_before(&self, next: u64) -> u64 {
+        if next == self.end {
+            return self.lost;
+        }
+        loop {
+            if let Some(lost) = self.member().lost_before(next) {
+                return lost;
+            }
+            spin_loop();
+        }
+    }
+
+    pub(crate) fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// Where the ring finds this member.
+    pub(crate) fn seat(&self) -> &Seat {
+        &self.seat
+    }
+
+    pub(crate) fn account(&mut self) -> &mut Account {
+        &mut self.account
+    }
+
+    /// Notes which thread reads, for publishers that would wait for themselves.
+    #[inline]
+    pub(crate) fn note_thread(&mut self) {
+        let me = thread_id();
+        if self.thread != me {
+            self.thread = me;
+            self.member().reader.set(me);
+        }
+    }
+
+    /// Tells what there is, and claims up to `max` sequences of it for a lossy reader.
+    #[inline]
+    pub(crate) fn find(&mut self, max: u64) -> Found {
+        if self.policy != Policy::Lossless {
+            return self.find_lossy(max);
+        }
+        if self.ring.slot(self.next).stamp().is_done(self.next) {
+            Found::Some
+        } else {
+            self.found_nothing(self.next)
+        }
+    }
+
+    /// For a reader at `next`, after it saw that `next` is not done. `end` covers every claim that is
+    /// carried out, so what is not done before it is still coming.
+    fn found_nothing(&self, next: u64) -> Found {
+        if next >= self.ring.end() {
+            Found::Closed
+        } else {
+            Found::Empty
+        }
+    }
+
+    fn find_lossy(&mut self, max: u64) -> Found {
+        loop {
+            self.pass_holes();
+            if self.next < self.end {
+                return Found::Some;
+            }
+            self.unpin();
+            if self.expelled {
+                return Found::Closed;
+            }
+            let cursor = self.member().cursor();
+            let from = cursor.next();
+            let lost = self.lost_before(from);
+            if cursor.standing() == Standing::Gone {
+                self.expelled = true;
+                self.note_loss(from, lost);
+                (self.next, self.end) = (from, from);
+                self.publish_account();
+                return Found::Expelled(self.account.take_missed());
+            }
+            let look = match self.policy {
+                Policy::Newest => self.look_for_newest(from),
+                _ => self.look(from, max.clamp(1, self.max_claim)),
+            };
+            if look.first == look.end {
+                if self.member().cursor() != cursor {
+                    continue;
+                }
+                return self.found_nothing(look.done);
+            }
+            // Pinned first, claimed second (R5). When the claim fails a publisher has pushed the cursor;
+            // the pin then costs a hole at the most.
+            self.member().set_pin(Pin::new(
+                self.ring.index(look.first),
+                look.end - look.first,
+            ));
+            if !self
+                .member()
+                .try_move(cursor, Cursor::new(look.end, cursor.standing()))
+            {
+                continue;
+            }
+            self.note_loss(from, lost);
+            self.account.conflated += look.conflated;
+            self.account.missed += look.conflated;
+            self.account.holes += look.passed;
+            self.next = look.first;
+            self.base = look.first;
+            self.end = look.end;
+            self.holes = look.holes;
+        }
+    }
+
+    /// What is done from `from` on, at most `max` sequences.
+    fn look(&self, from: u64, max: u64) -> Look {
+        let mut look = Look {
+            first: from,
+            end: from,
+            ..Look::default()
+        };
+        while look.end < from + max {
+            let stamp = self.ring.slot(look.end).stamp();
+            if !stamp.is_done(look.end) {
+                break;
+            }
+            look.holes |= u64::from(stamp.is_hole(look.end)) << (look.end - from);
+            look.end += 1;
+        }
+        look.done = look.end;
+        look
+    }
+
+    /// The newest event of those that are done from `from` on, and what comes before it.
+    fn look_for_newest(&self, from: u64) -> Look {
+        let mut look = Look {
+            first: from,
+            end: from,
+            done: from,
+            ..Look::default()
+        };
+        let mut events = 0;
+        loop {
+            let stamp = self.ring.slot(look.done).stamp();
+            if !stamp.is_done(look.done) {
+                return look;
+            }
+            if stamp.is_event(look.done) {
+                look.first = look.done;
+                look.end = look.done + 1;
+                look.conflated = events;
+                look.passed = look.first - from - events;
+                events += 1;
+            }
+            look.done += 1;
+        }
+    }
+
+    /// Books what publishers took between where this reader left its cursor and `from`.
+    fn note_loss(&mut self, from: u64, lost: u64) {
+        let taken = lost - self.lost;
+        self.account.missed += taken;
+        self.account.holes += from - self.end - taken;
+        self.lost = lost;
+    }
+
+    /// Passes over the holes at the start of a claim.
+    #[inline]
+    fn pass_holes(&mut self) {
+        while self.next < self.end && (self.holes >> (self.next - self.base)) & 1 != 0 {
+            self.next += 1;
+            self.account.holes += 1;
+        }
+    }
+
+    /// Passes over the holes before the next event, and over the event; tells its sequence.
+    #[inline(always)]
+    fn take(&mut self) -> Option<u64> {
+        if self.policy == Policy::Lossless {
+            loop {
+                let stamp = self.ring.slot(self.next).stamp();
+                if stamp.is_event(self.next) {
+                    break;
+                }
+                if !stamp.is_done(self.next) {
+                    return None;
+                }
+                self.next += 1;
+                self.account.holes += 1;
+            }
+        } else {
+            self.pass_holes();
+            if self.next == self.end {
+                return None;
+            }
+        }
+        let sequence = self.next;
+        self.next += 1;
+        self.account.delivered += 1;
+        Some(sequence)
+    }
+
+    fn unpin(&mut self) {
+        if self.member().pin() != Pin::NONE {
+            self.member().set_pin(Pin::NONE);
+        }
+    }
+
+    /// Lends events to `f`; what `f` takes is done with when this returns.
+    #[inline(always)]
+    pub(crate) fn lend<R>(&mut self, f: impl FnOnce(Events<'_, T>) -> R) -> R {
+        let commit = Commit(self);
+        f(Events { reader: commit.0 })
+    }
+
+    #[inline(always)]
+    fn publish_account(&mut self) {
+        let member = self.seat.member();
+        member.delivered.set(self.account.delivered);
+        member.filtered.set(self.account.filtered);
+        member.conflated.set(self.account.conflated);
+        member.holes.set(self.account.holes);
+    }
+}
+
+impl<T> Drop for Commit<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        let reader = &mut *self.0;
+        if reader.policy == Policy::Lossless {
+            if reader.next != reader.end {
+                reader.end = reader.next;
+                reader.publish_account();
+                reader.member().advance(reader.next);
+            }
+        } else {
+            reader.publish_account();
+            if reader.next == reader.end {
+                reader.unpin();
+            }
+        }
+    }
+}
+
+impl<'a, T> Events<'a, T> {
+    /// Shows the next event to `f`, with its sequence and the reader's account.
+    #[inline(always)]
+    pub(crate) fn next_with<R>(
+        &mut self,
+        f: impl FnOnce(&T, u64, &mut Account) -> R,
+    ) -> Option<R> {
+        let sequence = self.reader.take()?;
+        let Reader { ring, account, .. } = &mut *self.reader;
+        // SAFETY: `take` saw the stamp of an event (R2), or noted it with the claim. The reader tells
+        // publishers that it has passed the sequence, or drops its pin, when the `Commit` of `lend` is
+        // dropped, which is after this (R4, R5).
+        Some(unsafe {
+            ring.slot(sequence)
+                .read(|event| f(event, sequence, account))
+        })
+    }
+
+    /// The next event and its sequence.
+    pub(crate) fn next_ref(&mut self) -> Option<(&'a T, u64)> {
+        let sequence = self.reader.take()?;
+        // SAFETY: as in `next_with`; the `Commit` of `lend` outlives `'a`, as `lend` hands out `Events` for
+        // no longer than its own frame. The pointer is turned into a reference before the batch ends, and
+        // the reader, which outlives `'a`, keeps the ring alive.
+        let event = unsafe {
+            self.reader
+                .ring
+                .slot(sequence)
+                .read(|event| std::ptr::from_ref(event))
+        };
+        // SAFETY: the pointer came from a reference just now, and stays valid for `'a` as said above.
+        Some((unsafe { &*event }, sequence))
+    }
+
+    pub(crate) fn account(&mut self) -> &mut Account {
+        &mut self.reader.account
+    }
+}
+
+impl<T> Drop for Reader<T> {
+    fn drop(&mut self) {
+        let pushed_to = self.seat.leave(self.end);
+        let claim = (self.policy != Policy::Lossless).then_some(self.max_claim);
+        self.ring
+            .members
+            .give_back(self.seat.clone(), claim, pushed_to);
+    }
+}

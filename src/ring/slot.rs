@@ -1,0 +1,182 @@
+//! One place of the ring: a stamp and the event beside it.
+#![expect(
+    unsafe_code,
+    reason = "the event is written and read through a shared reference; the stamp says when"
+)]
+
+use std::mem::{MaybeUninit, needs_drop};
+
+use crate::sync::{AtomicU64, Ordering, UnsafeCell};
+
+/// Sequences end here, so that a stamp never meets the stamp of a slot that was never written.
+///
+/// At a thousand million events a second that is 146 years.
+pub(crate) const MAX_SEQUENCE: u64 = (1 << 62) - (1 << 32);
+
+/// What a slot says of itself: `{ sequence + 1: 62 bits, occupied: 1 bit, hole: 1 bit }`.
+///
+/// | state  | meaning                                                    |
+/// |--------|------------------------------------------------------------|
+/// | event  | the event of this sequence is in the slot (and `occupied`) |
+/// | hole   | this sequence has no event; readers pass over it           |
+///
+/// `occupied` says that the slot owns a value, which under a hole is that of an earlier lap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp(u64);
+
+impl Stamp {
+    const HOLE: u64 = 0b01;
+    const OCCUPIED: u64 = 0b10;
+
+    #[inline]
+    fn event(sequence: u64) -> Self {
+        Self((sequence.wrapping_add(1) << 2) | Self::OCCUPIED)
+    }
+
+    #[inline]
+    fn hole(sequence: u64, occupied: bool) -> Self {
+        let occupied = if occupied { Self::OCCUPIED } else { 0 };
+        Self((sequence.wrapping_add(1) << 2) | occupied | Self::HOLE)
+    }
+
+    /// The slot holds this sequence's event.
+    #[inline]
+    pub(crate) fn is_event(self, sequence: u64) -> bool {
+        self == Self::event(sequence)
+    }
+
+    /// The slot is done with this sequence: there is its event, or there will be none.
+    #[inline]
+    pub(crate) fn is_done(self, sequence: u64) -> bool {
+        self.0 >> 2 == sequence.wrapping_add(1) & (u64::MAX >> 2)
+    }
+
+    /// The slot says that this sequence has no event.
+    #[inline]
+    pub(crate) fn is_hole(self, sequence: u64) -> bool {
+        self.is_done(sequence) && self.0 & Self::HOLE != 0
+    }
+
+    #[inline]
+    fn is_occupied(self) -> bool {
+        self.0 & Self::OCCUPIED != 0
+    }
+}
+
+/// A stamp and an event; never padded, so that small events share a cache line with their neighbours.
+#[derive(Debug)]
+pub(crate) struct Slot<T> {
+    stamp: AtomicU64,
+    event: UnsafeCell<MaybeUninit<T>>,
+}
+
+// SAFETY: a shared `Slot<T>` lets one thread write a `T` that another thread drops (needs `T: Send`)
+// and lets several readers hold `&T` at once (needs `T: Sync`). Who may do which is the callers'
+// obligation (R1-R5).
+unsafe impl<T: Send + Sync> Sync for Slot<T> {}
+
+impl<T> Slot<T> {
+    /// A slot that was never written, with the stamp of a hole one lap before its first sequence.
+    pub(crate) fn new(lap_before: u64) -> Self {
+        Self {
+            stamp: AtomicU64::new(Stamp::hole(lap_before, false).0),
+            event: UnsafeCell::new(MaybeUninit::uninit()),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn stamp(&self) -> Stamp {
+        // ORDERING: edge `publish`. Pairs with the stores in `write` and `skip`.
+        Stamp(self.stamp.load(Ordering::Acquire))
+    }
+
+    /// Puts the event of `sequence` into the slot and hands out the value that was in it.
+    ///
+    /// # Safety
+    ///
+    /// - The caller has claimed `sequence`, and has neither written nor skipped it (R1).
+    /// - No reference into the slot is held, and none will be given out, until its stamp says
+    ///   `sequence` (R4, R5).
+    #[inline(always)]
+    pub(crate) unsafe fn write(&self, sequence: u64, event: T) -> Option<T> {
+        let old = self.event.with_mut(|cell| {
+            let old = if needs_drop::<T>()
+                && Stamp(self.stamp.load(Ordering::Relaxed)).is_occupied()
+            {
+                // SAFETY: `occupied` says that the cell owns a value (R6), and nobody else touches it
+                // now; it is replaced below, before anything can unwind.
+                Some(unsafe { cell.read().assume_init() })
+            } else {
+                None
+            };
+            // SAFETY: the pointer comes from the cell, and nobody else touches it now.
+            unsafe { cell.write(MaybeUninit::new(event)) };
+            old
+        });
+        // ORDERING: edge `publish`. Pairs with the load in `stamp`; carries the event.
+        self.stamp
+            .store(Stamp::event(sequence).0, Ordering::Release);
+        old
+    }
+
+    /// Builds the event of `sequence` in the slot, for types without drop glue.
+    ///
+    /// A panic of `build` leaves the slot without the event and without the stamp.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Slot::write`].
+    #[inline(always)]
+    pub(crate) unsafe fn build(&self, sequence: u64, build: impl FnOnce() -> T) {
+        debug_assert!(!needs_drop::<T>());
+        // SAFETY: the pointer comes from the cell, and nobody else touches it now. Without drop glue
+        // the value that was there needs no care.
+        self.event
+            .with_mut(|cell| unsafe { cell.write(MaybeUninit::new(build())) });
+        // ORDERING: edge `publish`. Pairs with the load in `stamp`; carries the event.
+        self.stamp
+            .store(Stamp::event(sequence).0, Ordering::Release);
+    }
+
+    /// Says that `sequence` has no event, and leaves the value of the slot as it is.
+    ///
+    /// # Safety
+    ///
+    /// The caller has claimed `sequence`, and has neither written nor skipped it (R1). References to the
+    /// value may be held.
+    pub(crate) unsafe fn skip(&self, sequence: u64) {
+        let occupied = Stamp(self.stamp.load(Ordering::Relaxed)).is_occupied();
+        // ORDERING: edge `publish`. Pairs with the load in `stamp`; hands the slot's turn on.
+        self.stamp
+            .store(Stamp::hole(sequence, occupied).0, Ordering::Release);
+    }
+
+    /// Shows the event to `f`.
+    ///
+    /// # Safety
+    ///
+    /// - The caller has seen a stamp that says that the slot holds an event (R2).
+    /// - No publisher writes the slot before `f` returns (R4, R5).
+    #[inline(always)]
+    pub(crate) unsafe fn read<R>(&self, f: impl FnOnce(&T) -> R) -> R {
+        self.event.with(|cell| {
+            // SAFETY: the event is there and stays, by the two obligations of this function.
+            let event = unsafe { &*cell };
+            // SAFETY: a slot with the stamp of an event holds an initialised value (R6).
+            f(unsafe { event.assume_init_ref() })
+        })
+    }
+}
+
+impl<T> Drop for Slot<T> {
+    fn drop(&mut self) {
+        if Stamp(self.stamp.load(Ordering::Relaxed)).is_occupied() {
+            self.event.with_mut(|cell| {
+                // SAFETY: `&mut self`: nobody else touches the cell, and this is its last use.
+                let event = unsafe { &mut *cell };
+                // SAFETY: `occupied` says that the cell owns a value (R6).
+                unsafe { event.assume_init_drop() };
+            });
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The floor under everything: one set of names for atomics, locks, cells and threads.
+//!
+//! The same protocols run in production (`native`) and under the model checker (`modelled`); nothing
+//! above this floor asks which of the two it is. What waits and wakes is built here too, from those
+//! names alone: [`Barrier`], [`Parker`], [`WaitSet`].
+
+#[cfg(not(ringbus_loom))]
+mod native;
+#[cfg(not(ringbus_loom))]
+pub(crate) use native::*;
+
+#[cfg(ringbus_loom)]
+mod modelled;
+#[cfg(ringbus_loom)]
+pub(crate) use modelled::*;
+
+mod barrier;
+mod counter;
+mod parker;
+mod wait_set;
+
+pub(crate) use barrier::Barrier;
+pub(crate) use counter::Counter;
+pub(crate) use parker::Parker;
+pub(crate) use wait_set::WaitSet;
+
+pub(crate) use crossbeam_utils::CachePadded;

@@ -1,0 +1,121 @@
+//! Under the model checker: `loom` behind the names of `native`.
+//!
+//! Time does not pass in a model: a wait with a deadline waits until it is notified.
+
+use std::time::Instant;
+
+pub(crate) use loom::cell::UnsafeCell;
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+pub(crate) use loom::sync::{Arc, MutexGuard};
+pub(crate) use loom::thread::yield_now;
+
+use super::Parker;
+
+/// A lock without poisoning.
+#[derive(Debug)]
+pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(loom::sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().expect("a model does not poison")
+    }
+}
+
+/// A condition variable that takes and returns the guard.
+#[derive(Debug)]
+pub(crate) struct Condvar(loom::sync::Condvar);
+
+impl Condvar {
+    pub(crate) fn new() -> Self {
+        Self(loom::sync::Condvar::new())
+    }
+
+    pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        self.0.wait(guard).expect("a model does not poison")
+    }
+
+    pub(crate) fn wait_until<'a, T>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        _deadline: Instant,
+    ) -> (MutexGuard<'a, T>, bool) {
+        (self.wait(guard), false)
+    }
+
+    pub(crate) fn notify_one(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// A cell that is written once: the flag makes the hand-over visible to the model.
+#[derive(Debug)]
+pub(crate) struct OnceCell<T> {
+    ready: AtomicBool,
+    value: once_cell::sync::OnceCell<T>,
+}
+
+impl<T> OnceCell<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            ready: AtomicBool::new(false),
+            value: once_cell::sync::OnceCell::new(),
+        }
+    }
+
+    pub(crate) fn get(&self) -> Option<&T> {
+        if self.ready.load(Ordering::Acquire) {
+            self.value.get()
+        } else {
+            None
+        }
+    }
+
+    pub(crate) fn set(&self, value: T) -> Result<(), T> {
+        self.value.set(value)?;
+        self.ready.store(true, Ordering::Release);
+        Ok(())
+    }
+}
+
+/// A model parks at once: spinning would only multiply its executions.
+#[derive(Debug)]
+pub(crate) struct Backoff;
+
+impl Backoff {
+    pub(crate) fn new() -> Self {
+        Self
+    }
+
+    pub(crate) fn snooze(&self) {
+        yield_now();
+    }
+
+    pub(crate) fn is_completed(&self) -> bool {
+        true
+    }
+}
+
+pub(crate) fn spin_loop() {
+    yield_now();
+}
+
+/// One seat in the first block, so that models of two members grow the table.
+pub(crate) const FIRST_SEATS: usize = 1;
+
+/// A number for the calling thread, never 0.
+pub(crate) fn thread_id() -> u64 {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+    loom::thread_local! {
+        static ID: u64 = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+    ID.with(|id| *id)
+}
+
+/// A parker of the calling thread's.
+pub(crate) fn current_parker() -> Arc<Parker> {
+    Arc::new(Parker::new())
+}

@@ -1,0 +1,114 @@
+//! Production: `std`, `parking_lot`, `once_cell`, `crossbeam-utils`.
+
+use std::cell::Cell;
+use std::time::Instant;
+
+pub(crate) use once_cell::sync::OnceCell;
+pub(crate) use parking_lot::{Mutex, MutexGuard};
+pub(crate) use std::hint::spin_loop;
+pub(crate) use std::sync::Arc;
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+pub(crate) use std::thread::yield_now;
+
+use super::Parker;
+
+/// A condition variable that takes and returns the guard.
+#[derive(Debug, Default)]
+pub(crate) struct Condvar(parking_lot::Condvar);
+
+impl Condvar {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn wait<'a, T>(&self, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        self.0.wait(&mut guard);
+        guard
+    }
+
+    /// Waits until notified or `deadline`; the flag tells that the deadline has passed.
+    pub(crate) fn wait_until<'a, T>(
+        &self,
+        mut guard: MutexGuard<'a, T>,
+        deadline: Instant,
+    ) -> (MutexGuard<'a, T>, bool) {
+        let passed = self.0.wait_until(&mut guard, deadline).timed_out();
+        (guard, passed)
+    }
+
+    pub(crate) fn notify_one(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// A cell whose accesses the model checker can see; here it is `std`'s.
+#[derive(Debug)]
+pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+impl<T> UnsafeCell<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(std::cell::UnsafeCell::new(value))
+    }
+
+    #[inline(always)]
+    pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+        f(self.0.get())
+    }
+
+    #[inline(always)]
+    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        f(self.0.get())
+    }
+}
+
+/// Spin, then yield, then say that it is time to park.
+#[derive(Debug)]
+pub(crate) struct Backoff(crossbeam_utils::Backoff);
+
+impl Backoff {
+    pub(crate) fn new() -> Self {
+        Self(crossbeam_utils::Backoff::new())
+    }
+
+    pub(crate) fn snooze(&self) {
+        self.0.snooze();
+    }
+
+    pub(crate) fn is_completed(&self) -> bool {
+        self.0.is_completed()
+    }
+}
+
+/// The number of seats in the first block of a membership table.
+pub(crate) const FIRST_SEATS: usize = 4;
+
+/// A number for the calling thread, never 0, never reused.
+#[inline]
+pub(crate) fn thread_id() -> u64 {
+    thread_local! {
+        static ID: Cell<u64> = const { Cell::new(0) };
+    }
+
+    #[cold]
+    fn assign(id: &Cell<u64>) -> u64 {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        id.set(NEXT.fetch_add(1, Ordering::Relaxed));
+        id.get()
+    }
+
+    ID.with(|id| match id.get() {
+        0 => assign(id),
+        id => id,
+    })
+}
+
+/// The calling thread's parker.
+pub(crate) fn current_parker() -> Arc<Parker> {
+    thread_local! {
+        static PARKER: Arc<Parker> = Arc::new(Parker::new());
+    }
+    // A thread that waits while its locals are being destroyed gets a parker of its own.
+    PARKER
+        .try_with(Arc::clone)
+        .unwrap_or_else(|_| Arc::new(Parker::new()))
+}

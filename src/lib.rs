@@ -16,3 +16,6 @@ pub use channel::{
 /// The end of a topic's sequences: one that comes there closes. At a thousand million events a second that
 /// takes 146 years.
 pub const MAX_SEQUENCE: u64 = ring::MAX_SEQUENCE;
+
+#[cfg(all(test, ringbus_loom))]
+mod models;

@@ -1,9 +1,6 @@
 //! The bus: topics found by type and name, with one lifetime.
 
-#[expect(
-    clippy::module_inception,
-    reason = "the floor is named after its noun"
-)]
+#[expect(clippy::module_inception, reason = "the floor is named after its noun")]
 mod bus;
 mod error;
 mod registry;

@@ -119,9 +119,8 @@ impl Registry {
     /// Every topic's numbers, by name and type.
     pub(crate) fn snapshot(&self) -> Vec<TopicSnapshot> {
         let mut snapshots: Vec<_> = self.shared().iter().map(|topic| topic.snapshot()).collect();
-        snapshots.sort_by(|one, other| {
-            (&one.name, one.type_name).cmp(&(&other.name, other.type_name))
-        });
+        snapshots
+            .sort_by(|one, other| (&one.name, one.type_name).cmp(&(&other.name, other.type_name)));
         snapshots
     }
 }

@@ -17,7 +17,13 @@ impl fmt::Display for Snapshot {
         writeln!(
             f,
             "{:<32} {:>10} {:>12} {:>12} {:>12} {:>12} {:>12}",
-            "topic / subscriber", "position", "published", "delivered", "filtered", "missed", "pending"
+            "topic / subscriber",
+            "position",
+            "published",
+            "delivered",
+            "filtered",
+            "missed",
+            "pending"
         )?;
         for topic in &self.topics {
             let name = topic.name.as_deref().unwrap_or(topic.type_name);

@@ -109,7 +109,10 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
     /// bounds, or when the topic is open already and one of the settings given here differs.
     pub fn open(self) -> Result<Topic<T>, TopicError> {
         let settings = self.settings()?;
-        let (topic, new) = self.bus.registry().open::<T>(self.name.as_deref(), settings);
+        let (topic, new) = self
+            .bus
+            .registry()
+            .open::<T>(self.name.as_deref(), settings);
         if !new {
             self.check_against(topic.core().settings())?;
         }

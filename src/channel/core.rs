@@ -204,22 +204,22 @@ impl<T> Core<T> {
 
     /// Adds a subscriber to the ring and to the list.
     pub(crate) fn join(
-        self: &Arc<Self>,
+        core: &Arc<Self>,
         name: Option<&str>,
         overflow: Overflow,
         start: Start,
     ) -> Result<(Reader<T>, Listing<T>), SubscribeError> {
-        let retain = self.settings.retain as u64;
+        let retain = core.settings.retain as u64;
         let origin = match start {
             Start::Now => Origin::Now,
             Start::Latest => Origin::Newest,
             Start::Oldest => Origin::Oldest((retain > 0).then_some(retain)),
             Start::From(sequence) => Origin::At(sequence),
         };
-        let ring = Arc::clone(self.allocate(&mut self.desk.lock()));
-        let reader = ring.join(overflow.policy(), origin).map_err(|refused| {
+        let ring = Arc::clone(core.allocate(&mut core.desk.lock()));
+        let reader = Reader::join(&ring, overflow.policy(), origin).map_err(|refused| {
             // A refused lossless reader was in the gate for a moment.
-            self.room.notify();
+            core.room.notify();
             match (refused, start) {
                 (RefusedJoin::TooManyLossy(limit), _) => SubscribeError::TooManyLossy(limit),
                 (RefusedJoin::Overwritten(oldest), Start::From(wanted)) => {
@@ -232,8 +232,8 @@ impl<T> Core<T> {
             }
         })?;
         // The seat was in the gate at an earlier sequence until the start was found.
-        self.room.notify();
-        let mut desk = self.desk.lock();
+        core.room.notify();
+        let mut desk = core.desk.lock();
         let id = desk.next_id;
         desk.next_id += 1;
         desk.subscribers.push(Listed {
@@ -244,7 +244,7 @@ impl<T> Core<T> {
         });
         drop(desk);
         let listing = Listing {
-            core: Arc::clone(self),
+            core: Arc::clone(core),
             id,
         };
         Ok((reader, listing))

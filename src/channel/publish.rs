@@ -182,9 +182,7 @@ fn claim_slow<T, W: Writer<T>>(
                 Err(Obstacle::Full(Whose::ReadHere)) => Some(Err(Refusal::WouldDeadlock)),
                 // The obstacle has changed, and with it the time to wait.
                 Err(Obstacle::Full(Whose::OpenedHere)) if !waited_for_itself => Some(Ok(None)),
-                Err(Obstacle::Full(Whose::Others) | Obstacle::Unfinished)
-                    if waited_for_itself =>
-                {
+                Err(Obstacle::Full(Whose::Others) | Obstacle::Unfinished) if waited_for_itself => {
                     Some(Ok(None))
                 }
                 Err(_) => None,

@@ -98,7 +98,11 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     /// # Blocking
     ///
     /// Waits as [`publish`](Self::publish) does, until the timeout.
-    pub fn publish_timeout(&self, event: T, timeout: Duration) -> Result<u64, PublishTimeoutError<T>> {
+    pub fn publish_timeout(
+        &self,
+        event: T,
+        timeout: Duration,
+    ) -> Result<u64, PublishTimeoutError<T>> {
         self.publish_until(event, Core::<T>::deadline(timeout))
     }
 
@@ -225,14 +229,14 @@ impl<T: Send + Sync + 'static> Publisher<T> {
         let mut range = None;
         let mut outcome = Ok(());
         while !batch.is_empty() {
-            let claimed =
-                match publish::claim(&self.core, &mut ring, patience, batch.len() as u64) {
-                    Ok(claimed) => claimed,
-                    Err(refusal) => {
-                        outcome = Err(refusal);
-                        break;
-                    }
-                };
+            let claimed = match publish::claim(&self.core, &mut ring, patience, batch.len() as u64)
+            {
+                Ok(claimed) => claimed,
+                Err(refusal) => {
+                    outcome = Err(refusal);
+                    break;
+                }
+            };
             let announce = Announce::new::<&Ring<T>>(&self.core);
             let mut claim = ring.fill(claimed);
             let count = claim.room();

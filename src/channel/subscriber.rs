@@ -61,7 +61,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         start: Start,
         filter: Option<Filter<T>>,
     ) -> Result<Self, SubscribeError> {
-        let (reader, listing) = core.join(name, overflow, start)?;
+        let (reader, listing) = Core::join(core, name, overflow, start)?;
         Ok(Self {
             reader,
             listing,
@@ -460,12 +460,10 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         let lossless = reader.policy() == Policy::Lossless;
         // Dropped after the events are given back.
         let _made_room = MadeRoom(lossless.then(|| listing.core()));
-        reader.lend(
-            |events| match Batch::new(events, filter.as_mut(), max) {
-                Some(batch) => Ok(handler(batch)),
-                None => Err((handler, Nothing::Yet)),
-            },
-        )
+        reader.lend(|events| match Batch::new(events, filter.as_mut(), max) {
+            Some(batch) => Ok(handler(batch)),
+            None => Err((handler, Nothing::Yet)),
+        })
     }
 
     /// A clone of the next event, or `None` if there is none now.
@@ -532,15 +530,18 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
             reader, listing, ..
         } = self;
         let core = listing.core();
-        let found = core.settings().wait.wait(
-            &core.events,
-            Some(&core.parked),
-            deadline,
-            || match reader.find(1) {
-                Found::Empty => None,
-                found => Some(found),
-            },
-        );
+        let found = core
+            .settings()
+            .wait
+            .wait(
+                &core.events,
+                Some(&core.parked),
+                deadline,
+                || match reader.find(1) {
+                    Found::Empty => None,
+                    found => Some(found),
+                },
+            );
         match found {
             Some(Found::Closed) => Err(PollError::Closed),
             Some(Found::Expelled(missed)) => Err(PollError::Disconnected(missed)),

@@ -154,9 +154,7 @@ impl Gate {
     fn scan<T>(&mut self, ring: &Ring<T>, head: u64, span: u64) -> Scan {
         // A lossy member keeps the last `capacity` sequences. It is pushed a little further than it must
         // be, so that one that never reads costs one push in `slack` sequences.
-        let needed = (head + span)
-            .saturating_sub(ring.shape.capacity)
-            .min(head);
+        let needed = (head + span).saturating_sub(ring.shape.capacity).min(head);
         let slack = ring.shape.capacity / 16;
         let pushed = (needed + slack).min(head).min(self.done).max(needed);
         let mut scan = Scan {
@@ -224,7 +222,9 @@ impl<T> Ring<T> {
     /// How far one plan goes when nobody is in the way: what lies one lap behind it can no longer be joined.
     pub(super) fn stride(&self) -> u64 {
         let spare = self.shape.slots - self.shape.capacity;
-        spare.max(self.shape.slots / 8).clamp(1, self.shape.capacity)
+        spare
+            .max(self.shape.slots / 8)
+            .clamp(1, self.shape.capacity)
     }
 
     /// The first sequence that may not be claimed while a gating member still needs `gating`.
@@ -259,9 +259,7 @@ impl<T> Ring<T> {
         let mut whose = Whose::Others;
         for member in self.members.iter() {
             let cursor = member.cursor();
-            if cursor.standing() != Standing::Gating
-                || cursor.next() + self.shape.capacity >= end
-            {
+            if cursor.standing() != Standing::Gating || cursor.next() + self.shape.capacity >= end {
                 continue;
             }
             match member.reader.get() {

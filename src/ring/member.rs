@@ -178,9 +178,11 @@ impl Member {
     }
 
     /// The events lost before `next`, once the publisher that pushed there has counted them.
+    ///
+    /// If the cursor has been pushed on since, the answer covers that too; a claim from `next` then fails.
     pub(crate) fn lost_before(&self, next: u64) -> Option<u64> {
         // ORDERING: edge `count`. Pairs with the store in `count_lost`.
-        (self.counted.load(Ordering::Acquire) == next).then(|| self.lost())
+        (self.counted.load(Ordering::Acquire) >= next).then(|| self.lost())
     }
 
     pub(crate) fn lost(&self) -> u64 {

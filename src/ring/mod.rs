@@ -93,9 +93,7 @@ impl<T> Ring<T> {
             slots,
             first,
         } = shape;
-        debug_assert!(
-            capacity.is_power_of_two() && slots.is_power_of_two() && capacity <= slots
-        );
+        debug_assert!(capacity.is_power_of_two() && slots.is_power_of_two() && capacity <= slots);
         // Slot `i` first serves the sequence of the first lap that is `i` modulo `slots`.
         let lap_before = |index: u64| {
             let first_turn = first + (index.wrapping_sub(first) & (slots - 1));

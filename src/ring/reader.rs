@@ -136,70 +136,6 @@ struct Look {
 }
 
 impl<T> Ring<T> {
-    /// Adds a member.
-    pub(crate) fn join(
-        self: &Arc<Self>,
-        policy: Policy,
-        origin: Origin,
-    ) -> Result<Reader<T>, RefusedJoin> {
-        let (seat, max_claim, standing) = match policy {
-            Policy::Lossless => (self.members.seat(), 0, Standing::Gating),
-            _ => {
-                let (seat, claim) = self
-                    .members
-                    .lossy_seat(MAX_CLAIM)
-                    .map_err(RefusedJoin::TooManyLossy)?;
-                let standing = match policy {
-                    Policy::Expendable => Standing::Expendable,
-                    _ => Standing::Pushable,
-                };
-                (seat, claim, standing)
-            }
-        };
-        let me = thread_id();
-        let member = seat.member();
-
-        // Edge `join`: be seen, then look where it is safe to start. A plan that did not see the member
-        // announced its horizon and its tail before this thread's second look.
-        let oldest = |from: u64| from.max(self.tail.claimed().saturating_sub(self.shape.capacity));
-        let anchor = match origin {
-            Origin::Now => self.tail.claimed(),
-            _ => oldest(self.horizon.load(Ordering::Relaxed)),
-        };
-        member.enter(Cursor::new(anchor, standing), me);
-        self.barrier.heavy();
-        let tail = self.tail.claimed();
-        let horizon = self.horizon.load(Ordering::Relaxed);
-        let lowest = oldest(anchor.max(horizon)).min(tail);
-        let start = match origin {
-            Origin::Now => Ok(tail),
-            Origin::Newest => Ok(self.newest_before(tail, lowest)),
-            Origin::Oldest(None) => Ok(lowest),
-            Origin::Oldest(Some(keep)) => Ok(self.last_events(keep, tail, lowest)),
-            Origin::At(wanted) if wanted > tail => Err(RefusedJoin::NotYet(tail)),
-            Origin::At(wanted) if wanted < lowest => Err(RefusedJoin::Overwritten(lowest)),
-            Origin::At(wanted) => Ok(wanted),
-        };
-
-        let mut reader = Reader {
-            ring: Arc::clone(self),
-            seat,
-            policy,
-            max_claim,
-            next: anchor,
-            end: anchor,
-            base: anchor,
-            holes: 0,
-            lost: 0,
-            expelled: false,
-            account: Account::default(),
-            thread: 0,
-        };
-        // On a refusal the reader is dropped, which gives the seat back.
-        reader.start_at(start?, standing);
-        Ok(reader)
-    }
-
     /// The newest event before `tail`, or `tail` when there is none from `lowest` on.
     fn newest_before(&self, tail: u64, lowest: u64) -> u64 {
         (lowest..tail)
@@ -222,6 +158,70 @@ impl<T> Ring<T> {
 }
 
 impl<T> Reader<T> {
+    /// Joins a ring.
+    pub(crate) fn join(
+        ring: &Arc<Ring<T>>,
+        policy: Policy,
+        origin: Origin,
+    ) -> Result<Self, RefusedJoin> {
+        let (seat, max_claim, standing) = match policy {
+            Policy::Lossless => (ring.members.seat(), 0, Standing::Gating),
+            _ => {
+                let (seat, claim) = ring
+                    .members
+                    .lossy_seat(MAX_CLAIM)
+                    .map_err(RefusedJoin::TooManyLossy)?;
+                let standing = match policy {
+                    Policy::Expendable => Standing::Expendable,
+                    _ => Standing::Pushable,
+                };
+                (seat, claim, standing)
+            }
+        };
+        let me = thread_id();
+        let member = seat.member();
+
+        // Edge `join`: be seen, then look where it is safe to start. A plan that did not see the member
+        // announced its horizon and its tail before this thread's second look.
+        let oldest = |from: u64| from.max(ring.tail.claimed().saturating_sub(ring.shape.capacity));
+        let anchor = match origin {
+            Origin::Now => ring.tail.claimed(),
+            _ => oldest(ring.horizon.load(Ordering::Relaxed)),
+        };
+        member.enter(Cursor::new(anchor, standing), me);
+        ring.barrier.heavy();
+        let tail = ring.tail.claimed();
+        let horizon = ring.horizon.load(Ordering::Relaxed);
+        let lowest = oldest(anchor.max(horizon)).min(tail);
+        let start = match origin {
+            Origin::Now => Ok(tail),
+            Origin::Newest => Ok(ring.newest_before(tail, lowest)),
+            Origin::Oldest(None) => Ok(lowest),
+            Origin::Oldest(Some(keep)) => Ok(ring.last_events(keep, tail, lowest)),
+            Origin::At(wanted) if wanted > tail => Err(RefusedJoin::NotYet(tail)),
+            Origin::At(wanted) if wanted < lowest => Err(RefusedJoin::Overwritten(lowest)),
+            Origin::At(wanted) => Ok(wanted),
+        };
+
+        let mut reader = Self {
+            ring: Arc::clone(ring),
+            seat,
+            policy,
+            max_claim,
+            next: anchor,
+            end: anchor,
+            base: anchor,
+            holes: 0,
+            lost: 0,
+            expelled: false,
+            account: Account::default(),
+            thread: 0,
+        };
+        // On a refusal the reader is dropped, which gives the seat back.
+        reader.start_at(start?, standing);
+        Ok(reader)
+    }
+
     fn member(&self) -> &Member {
         self.seat.member()
     }
@@ -248,12 +248,12 @@ impl<T> Reader<T> {
             let cursor = self.member().cursor();
             self.lost = self.lost_before(cursor.next());
             if cursor.next() >= start || cursor.standing() == Standing::Gone {
-                return cursor.next();
+                if self.member().cursor() == cursor {
+                    return cursor.next();
+                }
+                continue;
             }
-            if self
-                .member()
-                .try_move(cursor, Cursor::new(start, standing))
-            {
+            if self.member().try_move(cursor, Cursor::new(start, standing)) {
                 return start;
             }
         }
@@ -351,10 +351,8 @@ impl<T> Reader<T> {
             }
             // Pinned first, claimed second (R5). When the claim fails a publisher has pushed the cursor;
             // the pin then costs a hole at the most.
-            self.member().set_pin(Pin::new(
-                self.ring.index(look.first),
-                look.end - look.first,
-            ));
+            self.member()
+                .set_pin(Pin::new(self.ring.index(look.first), look.end - look.first));
             if !self
                 .member()
                 .try_move(cursor, Cursor::new(look.end, cursor.standing()))
@@ -505,10 +503,7 @@ impl<T> Drop for Commit<'_, T> {
 impl<'a, T> Events<'a, T> {
     /// Shows the next event to `f`, with its sequence and the reader's account.
     #[inline(always)]
-    pub(crate) fn next_with<R>(
-        &mut self,
-        f: impl FnOnce(&T, u64, &mut Account) -> R,
-    ) -> Option<R> {
+    pub(crate) fn next_with<R>(&mut self, f: impl FnOnce(&T, u64, &mut Account) -> R) -> Option<R> {
         let sequence = self.reader.take()?;
         let Reader { ring, account, .. } = &mut *self.reader;
         // SAFETY: `take` saw the stamp of an event (R2), or noted it with the claim. The reader tells

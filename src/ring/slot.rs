@@ -100,15 +100,14 @@ impl<T> Slot<T> {
     #[inline(always)]
     pub(crate) unsafe fn write(&self, sequence: u64, event: T) -> Option<T> {
         let old = self.event.with_mut(|cell| {
-            let old = if needs_drop::<T>()
-                && Stamp(self.stamp.load(Ordering::Relaxed)).is_occupied()
-            {
-                // SAFETY: `occupied` says that the cell owns a value (R6), and nobody else touches it
-                // now; it is replaced below, before anything can unwind.
-                Some(unsafe { cell.read().assume_init() })
-            } else {
-                None
-            };
+            let old =
+                if needs_drop::<T>() && Stamp(self.stamp.load(Ordering::Relaxed)).is_occupied() {
+                    // SAFETY: `occupied` says that the cell owns a value (R6), and nobody else touches it
+                    // now; it is replaced below, before anything can unwind.
+                    Some(unsafe { cell.read().assume_init() })
+                } else {
+                    None
+                };
             // SAFETY: the pointer comes from the cell, and nobody else touches it now.
             unsafe { cell.write(MaybeUninit::new(event)) };
             old

@@ -103,8 +103,7 @@ impl<T> Drop for Claim<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
         if self.next < self.end {
-            self.ring
-                .skip_rest(self.next, self.end, self.stepped);
+            self.ring.skip_rest(self.next, self.end, self.stepped);
         }
     }
 }

@@ -1,0 +1,150 @@
+//! Hand-over, the gate, leaving, closing, holes: a lossless reader and an exclusive publisher.
+
+use loom::thread;
+
+use super::{explore, publish, read, read_all, ring};
+use crate::ring::{Found, Origin, Policy, Reader, SoleWriter};
+use crate::sync::Arc;
+
+/// Reads in two steps beside a publisher that laps the ring; nothing is lost, torn or out of order.
+fn hand_over(preemptions: Option<usize>, capacity: u64, events: u64) {
+    explore(preemptions, move || {
+        let ring = ring(capacity, capacity);
+        let mut reader = Reader::join(&ring, Policy::Lossless, Origin::Now).unwrap();
+        let mut writer = SoleWriter::new(Arc::clone(&ring));
+        let publisher = thread::spawn(move || {
+            (0..events)
+                .take_while(|&event| publish(&mut writer, event).is_ok())
+                .count() as u64
+        });
+        let mut seen = read(&mut reader, 2);
+        seen.extend(read(&mut reader, 2));
+        let published = publisher.join().unwrap();
+        read_all(&mut reader, &mut seen);
+        let expected: Vec<_> = (0..published).map(|event| (event, event, 0)).collect();
+        assert_eq!(seen, expected);
+        assert!(published >= capacity);
+    });
+}
+
+#[test]
+fn hand_over_capacity_1() {
+    hand_over(None, 1, 3);
+}
+
+#[test]
+fn hand_over_capacity_2() {
+    hand_over(Some(3), 2, 4);
+}
+
+/// The slower of two readers holds the publisher back.
+#[test]
+fn gate_waits_for_the_slowest() {
+    explore(Some(2), || {
+        let ring = ring(1, 1);
+        let mut one = Reader::join(&ring, Policy::Lossless, Origin::Now).unwrap();
+        let mut other = Reader::join(&ring, Policy::Lossless, Origin::Now).unwrap();
+        let mut writer = SoleWriter::new(Arc::clone(&ring));
+        let reader = thread::spawn(move || {
+            read(&mut one, 1);
+            one
+        });
+        let publisher = thread::spawn(move || {
+            (0..2)
+                .take_while(|&event| publish(&mut writer, event).is_ok())
+                .count()
+        });
+        let mut seen = read(&mut other, 1);
+        let _one = reader.join().unwrap();
+        let published = publisher.join().unwrap() as u64;
+        seen.extend(read(&mut other, 2));
+        seen.extend(read(&mut other, 2));
+        let expected: Vec<_> = (0..published).map(|event| (event, event, 0)).collect();
+        assert_eq!(seen, expected);
+    });
+}
+
+/// A reader that leaves after reading gives its slot up only when the read is over.
+#[test]
+fn leave_after_a_read() {
+    explore(None, || {
+        let ring = ring(1, 1);
+        let mut reader = Reader::join(&ring, Policy::Lossless, Origin::Now).unwrap();
+        let mut writer = SoleWriter::new(Arc::clone(&ring));
+        publish(&mut writer, 0).unwrap();
+        let leaving = thread::spawn(move || {
+            reader.find(1);
+            // The event is shown and the reader dropped without telling that it has read.
+            reader.lend(|mut events| {
+                events.next_with(|event, _, _| assert_eq!(*event, 0));
+            });
+            drop(reader);
+        });
+        let first = publish(&mut writer, 1).is_ok();
+        leaving.join().unwrap();
+        assert!(
+            first || publish(&mut writer, 1).is_ok(),
+            "nobody is left to wait for"
+        );
+    });
+}
+
+/// Every publish that was accepted before the close is read, then the reader is told; none after.
+#[test]
+fn close_is_exact() {
+    explore(Some(3), || {
+        let ring = ring(2, 2);
+        let mut reader = Reader::join(&ring, Policy::Lossless, Origin::Now).unwrap();
+        let mut writer = SoleWriter::new(Arc::clone(&ring));
+        let closer = {
+            let ring = Arc::clone(&ring);
+            thread::spawn(move || ring.close())
+        };
+        let publisher = thread::spawn(move || {
+            (0..2)
+                .filter(|&event| publish(&mut writer, event).is_ok())
+                .count()
+        });
+        let mut seen = 0;
+        // Looks while the others run; once told that the ring is closed, it believes it.
+        let mut told = None;
+        for _ in 0..2 {
+            match reader.find(2) {
+                Found::Some => seen += read(&mut reader, 2).len(),
+                Found::Closed => {
+                    told = Some(seen);
+                    break;
+                }
+                _ => {}
+            }
+        }
+        closer.join().unwrap();
+        let accepted = publisher.join().unwrap();
+        seen += read(&mut reader, 2).len();
+        read(&mut reader, 1);
+        assert_eq!(seen, accepted);
+        assert!(told.is_none_or(|seen| seen == accepted));
+        assert_eq!(reader.find(1), Found::Closed);
+    });
+}
+
+/// What a claim leaves unfilled becomes holes that no reader waits at.
+#[test]
+fn abandoned_claim_leaves_holes() {
+    explore(None, || {
+        let ring = ring(4, 4);
+        let mut reader = Reader::join(&ring, Policy::Lossless, Origin::Now).unwrap();
+        let mut writer = SoleWriter::new(Arc::clone(&ring));
+        let publisher = thread::spawn(move || {
+            let claimed = writer.claim(3).unwrap();
+            let mut claim = writer.ring().fill(claimed);
+            claim.write(10);
+            drop(claim);
+            publish(&mut writer, 11).unwrap();
+        });
+        let mut seen = read(&mut reader, 4);
+        publisher.join().unwrap();
+        seen.extend(read(&mut reader, 4));
+        assert_eq!(seen, [(0, 10, 0), (3, 11, 0)]);
+    });
+}

@@ -1,0 +1,129 @@
+//! Whole handles: blocking publishers and readers, leaving and closing under them.
+
+use loom::thread;
+
+use super::explore;
+use crate::channel::{Core, PublishError, RecvError, Settings, Topic};
+
+fn topic(capacity: usize) -> Topic<u64> {
+    let settings = Settings {
+        capacity,
+        ..Settings::default()
+    };
+    Topic::of(Core::new(None, settings))
+}
+
+/// Both sides park: the reader for events, the publisher for room.
+fn publish_and_receive(preemptions: usize, exclusive: bool) {
+    explore(Some(preemptions), move || {
+        let topic = topic(1);
+        let mut subscriber = topic.subscribe();
+        let publisher = if exclusive {
+            let mut publisher = topic.exclusive_publisher().unwrap();
+            thread::spawn(move || {
+                for event in 0..2 {
+                    publisher.publish(event).unwrap();
+                }
+            })
+        } else {
+            let publisher = topic.publisher().unwrap();
+            thread::spawn(move || {
+                for event in 0..2 {
+                    publisher.publish(event).unwrap();
+                }
+            })
+        };
+        assert_eq!(subscriber.recv(), Ok(0));
+        assert_eq!(subscriber.recv(), Ok(1));
+        publisher.join().unwrap();
+        // The last publisher is gone.
+        assert_eq!(subscriber.recv(), Err(RecvError::Closed));
+    });
+}
+
+#[test]
+fn exclusive_publish_and_receive() {
+    publish_and_receive(2, true);
+}
+
+#[test]
+fn shared_publish_and_receive() {
+    publish_and_receive(2, false);
+}
+
+/// Dropping the subscriber in the way frees a publisher that waits already.
+#[test]
+fn leaving_frees_a_blocked_publisher() {
+    explore(Some(3), || {
+        let topic = topic(1);
+        let subscriber = topic.subscribe();
+        let mut publisher = topic.exclusive_publisher().unwrap();
+        publisher.publish(0).unwrap();
+        let leaving = thread::spawn(move || drop(subscriber));
+        publisher.publish(1).unwrap();
+        leaving.join().unwrap();
+    });
+}
+
+/// Closing wakes a reader and a publisher, and gives the event back.
+#[test]
+fn close_wakes_both_sides() {
+    explore(Some(2), || {
+        let topic = topic(1);
+        let _in_the_way = topic.subscribe();
+        let mut reader = topic.subscribe();
+        let publisher = topic.publisher().unwrap();
+        publisher.publish(0).unwrap();
+        let closer = {
+            let topic = topic.clone();
+            thread::spawn(move || topic.close())
+        };
+        let blocked = thread::spawn(move || publisher.publish(1));
+        assert_eq!(reader.recv(), Ok(0));
+        assert_eq!(reader.recv(), Err(RecvError::Closed));
+        assert_eq!(blocked.join().unwrap(), Err(PublishError::Closed(1)));
+        closer.join().unwrap();
+    });
+}
+
+/// Two publishers wait for each other's slots and for the reader.
+#[test]
+fn two_blocking_publishers() {
+    explore(Some(1), || {
+        let topic = topic(1);
+        let mut subscriber = topic.subscribe();
+        // Both exist before one can be the last.
+        let publishers = [topic.publisher().unwrap(), topic.publisher().unwrap()];
+        let publishers: Vec<_> = (0..)
+            .zip(publishers)
+            .map(|(event, publisher)| thread::spawn(move || publisher.publish(event).map(drop)))
+            .collect();
+        let mut seen = [subscriber.recv().unwrap(), subscriber.recv().unwrap()];
+        seen.sort_unstable();
+        assert_eq!(seen, [0, 1]);
+        for publisher in publishers {
+            publisher.join().unwrap().unwrap();
+        }
+    });
+}
+
+/// The first subscriber allocates the ring beside a publisher that has found none.
+#[test]
+fn ring_appears_under_a_publisher() {
+    explore(None, || {
+        let topic = topic(2);
+        let mut publisher = topic.exclusive_publisher().unwrap();
+        let publishing = thread::spawn(move || {
+            publisher.publish(0).unwrap();
+            publisher.publish(1).unwrap();
+        });
+        let mut subscriber = topic.subscribe();
+        publishing.join().unwrap();
+        let mut next = None;
+        while let Ok(event) = subscriber.recv() {
+            assert!(next.is_none_or(|next| next == event));
+            next = Some(event + 1);
+        }
+        assert!(next.is_none_or(|next| next == 2));
+    });
+}

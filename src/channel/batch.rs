@@ -68,6 +68,15 @@ impl<'a, T> Iterator for Batch<'a, T> {
     }
 }
 
+impl<T> Drop for Batch<'_, T> {
+    fn drop(&mut self) {
+        // It was looked up to know that there is one, and nobody took it.
+        if let Some((_, meta)) = self.first.take() {
+            self.events.give_back(meta.sequence, meta.missed);
+        }
+    }
+}
+
 impl<T> fmt::Debug for Batch<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Batch").finish_non_exhaustive()

@@ -49,7 +49,7 @@ pub(crate) struct Listed {
     pub(crate) seat: Seat,
 }
 
-/// A subscriber's entry on the list; dropping it takes the entry out.
+/// A subscriber's entry on the list; dropped after the reader has left, it tells publishers so.
 #[derive(Debug)]
 pub(crate) struct Listing<T> {
     core: Arc<Core<T>>,
@@ -130,7 +130,9 @@ impl<T> Core<T> {
             return None;
         }
         let first = desk.unheard;
-        if desk.closed || first + events > MAX_SEQUENCE {
+        // The sequences run out as they do with a ring, which closes the topic.
+        desk.closed |= first + events > MAX_SEQUENCE;
+        if desk.closed {
             return Some(Err(Obstacle::Closed));
         }
         desk.unheard += events;
@@ -179,9 +181,11 @@ impl<T> Core<T> {
             Role::Shared => desk.shared -= 1,
             Role::Exclusive => desk.exclusive = false,
         }
-        let last = desk.publishers() == 0;
+        let last = desk.publishers() == 0 && !self.settings.keep_open;
+        // Under this lock, so that nobody registers with a topic that is about to close.
+        desk.closed |= last;
         drop(desk);
-        if last && !self.settings.keep_open {
+        if last {
             self.close();
         }
     }
@@ -282,8 +286,9 @@ impl<T> Listing<T> {
     }
 }
 
-impl<T> Drop for Listing<T> {
-    fn drop(&mut self) {
+impl<T> Listing<T> {
+    /// Takes the entry out; to be called before the reader leaves, as the entry names its seat.
+    pub(crate) fn strike(&self) {
         let mut desk = self.core.desk.lock();
         let listed = desk
             .subscribers
@@ -292,6 +297,11 @@ impl<T> Drop for Listing<T> {
             .map(|index| desk.subscribers.swap_remove(index));
         drop(desk);
         drop(listed);
+    }
+}
+
+impl<T> Drop for Listing<T> {
+    fn drop(&mut self) {
         // The reader has left before its listing: publishers may go on.
         self.core.room.notify();
     }

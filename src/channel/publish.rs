@@ -154,9 +154,25 @@ pub(crate) fn claim<T, W: Writer<T>>(
     }
 }
 
+/// A refusal for good closes the topic: the sequences may have run out. And it wakes whoever waits, as the
+/// refused claim may have become holes that a reader waits for.
 #[cold]
 #[inline(never)]
 fn claim_slow<T, W: Writer<T>>(
+    core: &Core<T>,
+    writer: &mut W,
+    patience: Patience,
+    events: u64,
+    obstacle: Obstacle,
+) -> Result<Claimed, Refusal> {
+    let outcome = claim_patiently(core, writer, patience, events, obstacle);
+    if matches!(outcome, Err(Refusal::Closed)) {
+        core.close();
+    }
+    outcome
+}
+
+fn claim_patiently<T, W: Writer<T>>(
     core: &Core<T>,
     writer: &mut W,
     patience: Patience,

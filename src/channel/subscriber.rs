@@ -35,6 +35,12 @@ pub struct Subscriber<T: Send + Sync + 'static> {
     filter: Option<Filter<T>>,
 }
 
+impl<T: Send + Sync + 'static> Drop for Subscriber<T> {
+    fn drop(&mut self) {
+        self.listing.strike();
+    }
+}
+
 /// Tells publishers that there may be room, when it is dropped; so also when user code unwinds.
 struct MadeRoom<'a, T>(Option<&'a Core<T>>);
 
@@ -45,6 +51,11 @@ impl<T> Drop for MadeRoom<'_, T> {
             core.room.notify();
         }
     }
+}
+
+/// Asked also while there is something to look at: the filter may refuse all of it.
+fn passed(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| Instant::now() >= deadline)
 }
 
 /// Why a subscriber has nothing to hand out.
@@ -83,8 +94,12 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     where
         T: Clone,
     {
-        self.recv_until(None)
-            .map(|event| event.expect("without a deadline there is an event"))
+        // Without a deadline the wait ends with an event or an error.
+        loop {
+            if let Some(event) = self.recv_until(None)? {
+                return Ok(event);
+            }
+        }
     }
 
     /// Returns a clone of the next event if there is one.
@@ -264,7 +279,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     {
         loop {
             let shown = self.poll(max, &mut handler)?;
-            if shown > 0 || max == 0 || !self.wait(Some(deadline))? {
+            if shown > 0 || max == 0 || passed(Some(deadline)) || !self.wait(Some(deadline))? {
                 return Ok(shown);
             }
         }
@@ -360,6 +375,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
             listing,
             filter,
         } = self;
+        let before = reader.position();
         let mut made_room = MadeRoom(None);
         let shown = reader.lend(|mut events| {
             let mut shown = 0;
@@ -389,6 +405,10 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
             }
             shown
         });
+        if reader.position() != before {
+            // Perhaps only holes.
+            made_room.0 = Some(listing.core());
+        }
         drop(made_room);
         shown
     }
@@ -471,19 +491,17 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     where
         T: Clone,
     {
-        loop {
+        // Bounded, also when the filter refuses everything.
+        for _ in 0..self.listing.core().settings().capacity {
             match self.reader.find(1) {
                 Found::Some => {}
                 Found::Empty => return Ok(None),
-                Found::Closed => return Err(RecvError::Closed),
+                Found::Closed => return Err(self.missed().unwrap_or(RecvError::Closed)),
                 Found::Expelled(missed) => return Err(RecvError::Disconnected(missed)),
             }
-            if self.reader.policy() == Policy::Lossy {
-                // Told before the event, which stays claimed until the next call.
-                match self.reader.account().take_missed() {
-                    0 => {}
-                    missed => return Err(RecvError::Missed(missed)),
-                }
+            // Told before the event, which stays claimed until the next call.
+            if let Some(missed) = self.missed() {
+                return Err(missed);
             }
             let Self {
                 reader,
@@ -501,11 +519,22 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
                     Some(event.clone())
                 })
             });
-            match taken {
-                Some(Some(event)) => return Ok(Some(event)),
-                // Refused by the filter, or only holes: look again.
-                Some(None) | None => {}
+            // Otherwise it was refused by the filter, or only holes: look again.
+            if let Some(Some(event)) = taken {
+                return Ok(Some(event));
             }
+        }
+        Ok(None)
+    }
+
+    /// The loss that [`Overflow::DropOldest`] tells as an error.
+    fn missed(&mut self) -> Option<RecvError> {
+        if self.reader.policy() != Policy::Lossy {
+            return None;
+        }
+        match self.reader.account().take_missed() {
+            0 => None,
+            missed => Some(RecvError::Missed(missed)),
         }
     }
 
@@ -518,7 +547,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
             if let Some(event) = self.take_clone()? {
                 return Ok(Some(event));
             }
-            if !self.wait(deadline)? {
+            if passed(deadline) || !self.wait(deadline)? {
                 return Ok(None);
             }
         }

@@ -77,7 +77,8 @@ impl<'a, T: Send + Sync + 'static> SubscriberBuilder<'a, T> {
 
     /// Delivers only the events for which `filter` is true.
     ///
-    /// It runs on the thread that reads, once for each event that the subscriber comes to.
+    /// It runs on the thread that reads, once for each event that the subscriber comes to, and once more for
+    /// an event that a batch's handler left.
     /// [`Overflow::Latest`] asks it about the newest event only. An event during which it panics counts as
     /// delivered.
     pub fn filter(mut self, filter: impl FnMut(&T) -> bool + Send + 'static) -> Self {

@@ -79,8 +79,11 @@ impl WaitStrategy {
             let answer = look();
             let in_time = answer.is_some() || parker.park(deadline);
             set.leave(&parker);
-            if answer.is_some() || !in_time {
+            if answer.is_some() {
                 break answer;
+            }
+            if !in_time {
+                break look();
             }
         };
         if let Some(parked) = parked {

@@ -86,6 +86,32 @@ fn close_wakes_both_sides() {
     });
 }
 
+/// A publish that the close turns into a hole wakes the reader that waits for it.
+#[test]
+fn refused_claim_wakes_the_reader() {
+    explore(Some(3), || {
+        let topic = topic(2);
+        let mut subscriber = topic.subscribe();
+        let mut publisher = topic.exclusive_publisher().unwrap();
+        let publishing = thread::spawn(move || {
+            let accepted = publisher.publish(0).is_ok();
+            // Kept: its drop would wake the reader too.
+            (accepted, publisher)
+        });
+        let closer = {
+            let topic = topic.clone();
+            thread::spawn(move || topic.close())
+        };
+        let received = subscriber.recv().is_ok();
+        if received {
+            assert_eq!(subscriber.recv(), Err(RecvError::Closed));
+        }
+        let (accepted, _publisher) = publishing.join().unwrap();
+        closer.join().unwrap();
+        assert_eq!(accepted, received);
+    });
+}
+
 /// Two publishers wait for each other's slots and for the reader.
 #[test]
 fn two_blocking_publishers() {

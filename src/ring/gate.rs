@@ -70,7 +70,7 @@ impl Gate {
 
     /// Plans a claim of `events` events at `head`.
     ///
-    /// A plan that fails has pushed nobody, unless pins found on the way were what made it fail.
+    /// A plan that fails has pushed nobody, unless pins or a joiner found on the way made it fail.
     pub(crate) fn plan<T>(
         &mut self,
         ring: &Ring<T>,
@@ -86,9 +86,11 @@ impl Gate {
             }
             let reach = head + span.max(ring.stride());
             self.look_for_done(ring, head, reach);
-            if head + span > self.done + shape.capacity {
+            let needed = (head + span).saturating_sub(shape.capacity).min(head);
+            if needed > self.done || head + span > self.done + shape.slots {
                 return Err(Obstacle::Unfinished);
             }
+            let stepped = span - events;
             // Looked at first without a word to anyone: a publish that is refused changes nothing.
             let mut gating = u64::MAX;
             for member in ring.members.iter() {
@@ -97,17 +99,17 @@ impl Gate {
                     gating = gating.min(cursor.next());
                 }
             }
-            if head + span > ring.room_behind(gating, head, span) {
-                return Err(ring.full(head + span));
+            if head + span > ring.room_behind(gating, head, span, stepped) {
+                return Err(ring.full(head, span, stepped));
             }
 
             // From here to the scan: edge `join`. A joiner that this scan misses sees the horizon.
             ring.announce_horizon(reach);
             ring.barrier.light();
-            let scan = self.scan(ring, head, span);
-            let room = ring.room_behind(scan.gating, head, span);
+            let scan = self.scan(ring, head, needed);
+            let room = ring.room_behind(scan.gating, head, span, stepped);
             if head + span > room {
-                return Err(ring.full(head + span));
+                return Err(ring.full(head, span, stepped));
             }
             let pinned: u64 = self.pins.iter().map(|pin| pin.length()).sum();
             events = events.min(shape.slots - pinned);
@@ -117,6 +119,7 @@ impl Gate {
                 continue;
             }
             let stop = reach
+                .min(MAX_SEQUENCE)
                 .min(room)
                 .min(scan.lossy.saturating_add(shape.capacity))
                 .min(self.done + shape.capacity)
@@ -149,12 +152,11 @@ impl Gate {
         }
     }
 
-    /// Looks at all members, pushes those that a claim of `span` sequences at `head` would overtake, and
-    /// notes the pins.
-    fn scan<T>(&mut self, ring: &Ring<T>, head: u64, span: u64) -> Scan {
-        // A lossy member keeps the last `capacity` sequences. It is pushed a little further than it must
-        // be, so that one that never reads costs one push in `slack` sequences.
-        let needed = (head + span).saturating_sub(ring.shape.capacity).min(head);
+    /// Looks at all members, pushes those that are before `needed`, and notes the pins.
+    ///
+    /// A lossy member keeps the last `capacity` sequences. It is pushed a little further than it must be,
+    /// so that one that never reads costs one push in `slack` sequences.
+    fn scan<T>(&mut self, ring: &Ring<T>, head: u64, needed: u64) -> Scan {
         let slack = ring.shape.capacity / 16;
         let pushed = (needed + slack).min(head).min(self.done).max(needed);
         let mut scan = Scan {
@@ -178,7 +180,7 @@ impl Gate {
                 // Counted before the push: its slots stay as they are until this plan is carried out.
                 let lost = ring.events_between(cursor.next(), target);
                 if member.try_move(cursor, Cursor::new(target, standing)) {
-                    member.count_lost(lost, target);
+                    member.count_lost(lost, target - cursor.next() - lost, target);
                     break Some(target);
                 }
             };
@@ -227,8 +229,9 @@ impl<T> Ring<T> {
             .clamp(1, self.shape.capacity)
     }
 
-    /// The first sequence that may not be claimed while a gating member still needs `gating`.
-    fn room_behind(&self, gating: u64, head: u64, span: u64) -> u64 {
+    /// The first sequence that may not be claimed while a gating member still needs `gating`; the claim is
+    /// one of `span` sequences at `head`, of which `stepped` are stepped over.
+    fn room_behind(&self, gating: u64, head: u64, span: u64, stepped: u64) -> u64 {
         if gating == u64::MAX {
             return u64::MAX;
         }
@@ -241,7 +244,7 @@ impl<T> Ring<T> {
         }
         // A small ring has slots to spare, and holes do not count as unread events.
         let holes = head.saturating_sub(gating) - self.events_between(gating, head);
-        (room + holes).min(gating + slots)
+        (room + holes + stepped).min(gating + slots)
     }
 
     /// The horizon of a plan up to `reach`: the plan may overwrite what lies a lap before.
@@ -252,14 +255,16 @@ impl<T> Ring<T> {
         }
     }
 
-    /// The obstacle that keeps a claim from ending at `end`.
+    /// The obstacle that the gating members make for a claim.
     #[cold]
-    fn full(&self, end: u64) -> Obstacle {
+    fn full(&self, head: u64, span: u64, stepped: u64) -> Obstacle {
         let me = crate::sync::thread_id();
         let mut whose = Whose::Others;
         for member in self.members.iter() {
             let cursor = member.cursor();
-            if cursor.standing() != Standing::Gating || cursor.next() + self.shape.capacity >= end {
+            if cursor.standing() != Standing::Gating
+                || head + span <= self.room_behind(cursor.next(), head, span, stepped)
+            {
                 continue;
             }
             match member.reader.get() {

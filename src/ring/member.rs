@@ -87,10 +87,15 @@ pub(crate) struct Member {
     /// The first sequence of the membership, and what became of the sequences since.
     pub(crate) joined: Counter,
     pub(crate) lost_before_joining: Counter,
+    pub(crate) pushed_over_before_joining: Counter,
     pub(crate) delivered: Counter,
     pub(crate) filtered: Counter,
     pub(crate) conflated: Counter,
     pub(crate) holes: Counter,
+    /// Holes that publishers pushed the cursor over.
+    pub(crate) pushed_over: Counter,
+    /// Events that the member has claimed and not taken yet.
+    pub(crate) claimed: Counter,
 }
 
 impl Member {
@@ -104,6 +109,9 @@ impl Member {
             reader: Counter::default(),
             joined: Counter::default(),
             lost_before_joining: Counter::default(),
+            pushed_over_before_joining: Counter::default(),
+            pushed_over: Counter::default(),
+            claimed: Counter::default(),
             delivered: Counter::default(),
             filtered: Counter::default(),
             conflated: Counter::default(),
@@ -121,6 +129,8 @@ impl Member {
         self.filtered.set(0);
         self.conflated.set(0);
         self.holes.set(0);
+        self.pushed_over.set(0);
+        self.claimed.set(0);
         // ORDERING: edge `enter`. Pairs with the load in `cursor`: a publisher that sees the member sees
         // its words in their first state.
         self.cursor.store(cursor.0, Ordering::Release);
@@ -170,7 +180,8 @@ impl Member {
     }
 
     /// Counts what a publisher took by moving the cursor to `next`.
-    pub(crate) fn count_lost(&self, lost: u64, next: u64) {
+    pub(crate) fn count_lost(&self, lost: u64, holes: u64, next: u64) {
+        self.pushed_over.set(self.pushed_over.get() + holes);
         let before = self.lost.load(Ordering::Relaxed);
         self.lost.store(before + lost, Ordering::Relaxed);
         // ORDERING: edge `count`. Pairs with the load in `lost_before`; carries the count.

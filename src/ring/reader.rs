@@ -7,7 +7,7 @@
 use super::Ring;
 use super::member::{Cursor, Member, Pin, Standing};
 use super::members::Seat;
-use crate::sync::{Arc, Ordering, spin_loop, thread_id};
+use crate::sync::{Arc, Backoff, Ordering, thread_id};
 
 /// How a reader stands to publishers, and what it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,7 +238,11 @@ impl<T> Reader<T> {
         self.next = start;
         self.end = start;
         self.member().joined.set(start);
-        self.member().lost_before_joining.set(self.lost);
+        let member = self.member();
+        member.lost_before_joining.set(self.lost);
+        member
+            .pushed_over_before_joining
+            .set(member.pushed_over.get());
     }
 
     /// As a publisher may push the cursor at the same time, the start is wherever the cursor ends up. What
@@ -248,7 +252,8 @@ impl<T> Reader<T> {
             let cursor = self.member().cursor();
             self.lost = self.lost_before(cursor.next());
             if cursor.next() >= start || cursor.standing() == Standing::Gone {
-                if self.member().cursor() == cursor {
+                // A push since the load would make the count another's.
+                if self.member().try_move(cursor, cursor) {
                     return cursor.next();
                 }
                 continue;
@@ -265,11 +270,12 @@ impl<T> Reader<T> {
         if next == self.end {
             return self.lost;
         }
+        let backoff = Backoff::new();
         loop {
             if let Some(lost) = self.member().lost_before(next) {
                 return lost;
             }
-            spin_loop();
+            backoff.snooze();
         }
     }
 
@@ -334,7 +340,7 @@ impl<T> Reader<T> {
             let lost = self.lost_before(from);
             if cursor.standing() == Standing::Gone {
                 self.expelled = true;
-                self.note_loss(from, lost);
+                self.note_loss(lost);
                 (self.next, self.end) = (from, from);
                 self.publish_account();
                 return Found::Expelled(self.account.take_missed());
@@ -347,7 +353,14 @@ impl<T> Reader<T> {
                 if self.member().cursor() != cursor {
                     continue;
                 }
-                return self.found_nothing(look.done);
+                let found = self.found_nothing(look.done);
+                if found == Found::Closed && from != self.end {
+                    // Nothing will come that the loss could be told before.
+                    self.note_loss(lost);
+                    (self.next, self.end) = (from, from);
+                }
+                self.publish_account();
+                return found;
             }
             // Pinned first, claimed second (R5). When the claim fails a publisher has pushed the cursor;
             // the pin then costs a hole at the most.
@@ -359,7 +372,7 @@ impl<T> Reader<T> {
             {
                 continue;
             }
-            self.note_loss(from, lost);
+            self.note_loss(lost);
             self.account.conflated += look.conflated;
             self.account.missed += look.conflated;
             self.account.holes += look.passed;
@@ -414,11 +427,10 @@ impl<T> Reader<T> {
         }
     }
 
-    /// Books what publishers took between where this reader left its cursor and `from`.
-    fn note_loss(&mut self, from: u64, lost: u64) {
+    /// Books what publishers have taken since the last time.
+    fn note_loss(&mut self, lost: u64) {
         let taken = lost - self.lost;
         self.account.missed += taken;
-        self.account.holes += from - self.end - taken;
         self.lost = lost;
     }
 
@@ -458,6 +470,18 @@ impl<T> Reader<T> {
         Some(sequence)
     }
 
+    /// Events left in the claim.
+    fn claimed(&self) -> u64 {
+        (self.next..self.end)
+            .filter(|sequence| (self.holes >> (sequence - self.base)) & 1 == 0)
+            .count() as u64
+    }
+
+    /// The next sequence to take.
+    pub(crate) fn position(&self) -> u64 {
+        self.next
+    }
+
     fn unpin(&mut self) {
         if self.member().pin() != Pin::NONE {
             self.member().set_pin(Pin::NONE);
@@ -478,6 +502,9 @@ impl<T> Reader<T> {
         member.filtered.set(self.account.filtered);
         member.conflated.set(self.account.conflated);
         member.holes.set(self.account.holes);
+        if self.policy != Policy::Lossless {
+            member.claimed.set(self.claimed());
+        }
     }
 }
 
@@ -533,6 +560,15 @@ impl<'a, T> Events<'a, T> {
 
     pub(crate) fn account(&mut self) -> &mut Account {
         &mut self.reader.account
+    }
+}
+
+impl<T> Events<'_, T> {
+    /// Gives the event that was taken last back, which `missed` events were missed before.
+    pub(crate) fn give_back(&mut self, sequence: u64, missed: u64) {
+        self.reader.next = sequence;
+        self.reader.account.delivered -= 1;
+        self.reader.account.missed += missed;
     }
 }
 

@@ -102,9 +102,11 @@ impl<T> Slot<T> {
         let old = self.event.with_mut(|cell| {
             let old =
                 if needs_drop::<T>() && Stamp(self.stamp.load(Ordering::Relaxed)).is_occupied() {
-                    // SAFETY: `occupied` says that the cell owns a value (R6), and nobody else touches it
-                    // now; it is replaced below, before anything can unwind.
-                    Some(unsafe { cell.read().assume_init() })
+                    // SAFETY: the pointer comes from the cell, and nobody else touches it now. The copy is
+                    // the only one from here on: the cell is overwritten below, before anything can unwind.
+                    let old = unsafe { cell.read() };
+                    // SAFETY: `occupied` says that the cell owns a value (R6).
+                    Some(unsafe { old.assume_init() })
                 } else {
                     None
                 };

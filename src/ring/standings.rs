@@ -16,7 +16,7 @@ pub(crate) struct Standings {
     pub(crate) lag: u64,
     /// Events claimed since the member joined.
     pub(crate) published: u64,
-    /// Events among the lag.
+    /// Events among the lag, and those that the member has claimed and not taken.
     pub(crate) pending: u64,
     pub(crate) delivered: u64,
     pub(crate) filtered: u64,
@@ -33,15 +33,17 @@ impl<T> Ring<T> {
             _ => self.tail.claimed().max(cursor.next()),
         };
         let lag = tail - cursor.next();
-        let pending = self.events_between(cursor.next(), tail);
-        let holes = member.holes.get() + (lag - pending);
+        let unclaimed = self.events_between(cursor.next(), tail);
+        let holes = (member.holes.get() + member.pushed_over.get())
+            .saturating_sub(member.pushed_over_before_joining.get())
+            + (lag - unclaimed);
         Standings {
             next: cursor.next(),
             lag,
             published: tail
                 .saturating_sub(member.joined.get())
                 .saturating_sub(holes),
-            pending,
+            pending: unclaimed + member.claimed.get(),
             delivered: member.delivered.get(),
             filtered: member.filtered.get(),
             missed: (member.lost() + member.conflated.get())

@@ -1,9 +1,162 @@
-//! An embeddable, in-process event bus over lock-free rings.
+//! An embeddable, in-process event bus: typed topics over lock-free rings, synchronous, on threads.
+//!
+//! A [`Bus`] is a set of [`Topic`]s. What is published to a topic every subscriber of it sees, in one order.
+//! An event is written once, into the topic's ring, and read there by reference; nothing but
+//! `T: Send + Sync + 'static` is asked of it. Nothing is spawned, nothing is global.
+//!
+//! # Hello, bus
+//!
+//! ```
+//! use ringbus::Bus;
+//!
+//! let bus = Bus::new();
+//! let greetings = bus.topic::<String>();
+//! let mut subscriber = greetings.subscribe();
+//! bus.publish("hello".to_string())?;
+//! assert_eq!(subscriber.recv()?, "hello");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Topics
+//!
+//! A topic is found by its event type, or by type and name; opening it twice gives the same one. Topics of
+//! one name and different types are different topics.
+//!
+//! ```
+//! # use ringbus::{Bus, WaitStrategy};
+//! let bus = Bus::new();
+//! let plain = bus.topic::<u64>();
+//! let named = bus.topic_named::<u64>("md.spot.btcusdt")?;
+//! let tuned = bus
+//!     .topic_builder::<u64>()
+//!     .name("ticks")
+//!     .capacity(1 << 14)
+//!     .wait(WaitStrategy::Spin)
+//!     .retain(1024)
+//!     .open()?;
+//! assert_eq!((plain.capacity(), named.capacity(), tuned.capacity()), (1024, 1024, 1 << 14));
+//! # Ok::<(), ringbus::TopicError>(())
+//! ```
+//!
+//! # Publishing
+//!
+//! A [`Publisher`] is one of several; an [`ExclusivePublisher`] is the only one of its topic, and needs no
+//! locked instruction. Both publish one event or a batch, waiting for room or not. Whatever is refused
+//! comes back in the error.
+//!
+//! ```
+//! # use ringbus::{Bus, PublishError, TryPublishError};
+//! let bus = Bus::new();
+//! let topic = bus.topic_builder::<String>().capacity(2).open()?;
+//! let mut subscriber = topic.subscribe();
+//! let publisher = topic.publisher()?;
+//!
+//! publisher.publish_batch(["one".to_string(), "two".to_string()])?;
+//! let refused = publisher.try_publish("three".to_string()).unwrap_err();
+//! assert_eq!(refused, TryPublishError::Full("three".to_string()));
+//!
+//! // This thread reads the subscriber that is in the way, so waiting for it would never end.
+//! assert_eq!(subscriber.recv()?, "one");
+//! publisher.publish(refused.into_event())?;
+//! let refused = publisher.publish("four".to_string()).unwrap_err();
+//! assert_eq!(refused, PublishError::WouldDeadlock("four".to_string()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Receiving
+//!
+//! By reference, for any type: [`Subscriber::poll`], its blocking twin
+//! [`poll_wait`](Subscriber::poll_wait), and [`poll_batch`](Subscriber::poll_batch) for several at once. As
+//! clones: [`recv`](Subscriber::recv), [`try_recv`](Subscriber::try_recv),
+//! [`recv_timeout`](Subscriber::recv_timeout), [`recv_deadline`](Subscriber::recv_deadline),
+//! [`iter`](Subscriber::iter), [`try_iter`](Subscriber::try_iter).
+//!
+//! # When the ring is full
+//!
+//! Each subscriber has its own [`Overflow`], and those of one topic mix. `Block` makes publishers wait.
+//! `DropOldest` loses the oldest events and is told how many:
+//!
+//! ```
+//! # use ringbus::{Bus, Overflow, RecvError};
+//! let bus = Bus::new();
+//! let topic = bus.topic_builder::<u32>().capacity(4).open()?;
+//! let mut screen = topic.subscriber().overflow(Overflow::DropOldest).open()?;
+//! let publisher = topic.publisher()?;
+//! for event in 0..10 {
+//!     publisher.publish(event)?; // never waits
+//! }
+//! assert_eq!(screen.recv(), Err(RecvError::Missed(6)));
+//! assert_eq!(screen.recv(), Ok(6));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! `Latest` always takes the newest, and counts what it skips:
+//!
+//! ```
+//! # use ringbus::{Bus, Overflow};
+//! let bus = Bus::new();
+//! let prices = bus.topic::<u32>();
+//! let mut display = prices.subscriber().overflow(Overflow::Latest).open()?;
+//! for price in 0..10 {
+//!     prices.publish(price)?;
+//! }
+//! display.poll(64, |price, meta| assert_eq!((*price, meta.missed), (9, 9)))?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! `Disconnect` ends the subscription that falls a full ring behind:
+//!
+//! ```
+//! # use ringbus::{Bus, Overflow, RecvError};
+//! let bus = Bus::new();
+//! let topic = bus.topic_builder::<u32>().capacity(4).open()?;
+//! let mut journal = topic.subscriber().overflow(Overflow::Disconnect).open()?;
+//! for event in 0..5 {
+//!     topic.publish(event)?;
+//! }
+//! assert_eq!(journal.recv(), Err(RecvError::Disconnected(4)));
+//! assert_eq!(journal.recv(), Err(RecvError::Closed));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Closing
+//!
+//! See [Closing](Topic#closing): what closes what, and what is still delivered.
+//!
+//! # Waiting
+//!
+//! See [`WaitStrategy`]. Waiting threads neither poll nor use timers; a publish makes no system call while
+//! nobody sleeps. On Linux the fence that makes this safe is `membarrier(2)`, paid by the thread that goes
+//! to sleep; it must stay allowed for as long as the process has topics. Elsewhere both sides pay a fence.
+//!
+//! # Guarantees
+//!
+//! | operation                                  | progress                           | allocates      | may block              |
+//! |--------------------------------------------|------------------------------------|----------------|------------------------|
+//! | [`ExclusivePublisher::try_publish`]        | wait-free but for a walk over the members once in a quarter of the ring | no | no |
+//! | [`Publisher::try_publish`]                 | lock-free within a stretch of the ring, a lock among publishers between stretches | no | no |
+//! | [`publish`](Publisher::publish)            | as above                           | no             | for lossless subscribers |
+//! | [`Publisher::publish_batch`]               | as above                           | until its buffer has grown | as above   |
+//! | [`poll`](Subscriber::poll), lossless       | wait-free                          | no             | no                     |
+//! | [`poll`](Subscriber::poll), lossy          | lock-free; waits two stores of a publisher that is just pushing it | no | no |
+//! | [`recv`](Subscriber::recv) and its kin     | as above                           | as `T: Clone`  | for an event           |
+//! | subscribing, leaving, closing, snapshots   | a lock of the topic's              | yes            | no                     |
+//!
+//! No lock is held while user code runs: handlers, filters, `Clone`, `Drop`, iterators.
+//!
+//! # Trade-offs
+//!
+//! Memory is taken up front, and an event stays in it until it is overwritten or the topic goes. Sequences
+//! have gaps where a publisher stepped over a slot that a lossy subscriber was reading, or where a batch ended
+//! early; numbers of events are exact all the same.
 
 mod bus;
 mod channel;
 mod ring;
 mod sync;
+
+#[cfg(all(test, ringbus_loom))]
+mod models;
 
 pub use bus::{Bus, Snapshot, TopicBuilder, TopicError};
 pub use channel::{
@@ -17,5 +170,6 @@ pub use channel::{
 /// takes 146 years.
 pub const MAX_SEQUENCE: u64 = ring::MAX_SEQUENCE;
 
-#[cfg(all(test, ringbus_loom))]
-mod models;
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -145,6 +145,13 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
                 None => self.publish_with(build),
             };
         };
+        if let Some(turn) = writer.claim_now() {
+            let announce = Announce::new::<SoleWriter<T>>(core);
+            let (sequence, old) = writer.ring().build(turn, build);
+            drop(announce);
+            drop(old);
+            return Ok(sequence);
+        }
         match publish::claim(core, writer, Patience::Until(None), 1) {
             Ok(claimed) => {
                 let announce = Announce::new::<SoleWriter<T>>(core);
@@ -274,8 +281,8 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
             };
             // Dropped after the claim, which makes holes of what a panic leaves.
             let _announce = Announce::new::<SoleWriter<T>>(core);
+            let count = claimed.room();
             let mut claim = writer.ring().fill(claimed);
-            let count = claim.room();
             left -= count;
             for _ in 0..count {
                 let Some(event) = events.next() else {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::core::Core;
 use super::error::{PublishError, PublishTimeoutError, TryPublishError};
-use crate::ring::{Claimed, Obstacle, Ring, SoleWriter, Whose};
+use crate::ring::{Claimed, Obstacle, Ring, SoleWriter, Turn, Whose};
 
 /// How long a publisher stands in front of a ring whose only obstacle is a subscriber that this thread
 /// opened and that nobody has read yet. The subscriber may be on its way to another thread, which will
@@ -60,6 +60,8 @@ pub(crate) trait Writer<T> {
     const SHARED: bool;
 
     fn ring(&self) -> &Ring<T>;
+    /// Claims one sequence, if that needs no plan and the ring is open.
+    fn claim_now(&mut self) -> Option<Turn>;
     fn claim(&mut self, events: u64) -> Result<Claimed, Obstacle>;
 }
 
@@ -69,6 +71,11 @@ impl<T> Writer<T> for SoleWriter<T> {
     #[inline(always)]
     fn ring(&self) -> &Ring<T> {
         self.ring()
+    }
+
+    #[inline(always)]
+    fn claim_now(&mut self) -> Option<Turn> {
+        self.claim_now()
     }
 
     #[inline(always)]
@@ -83,6 +90,11 @@ impl<T> Writer<T> for &Ring<T> {
     #[inline(always)]
     fn ring(&self) -> &Ring<T> {
         self
+    }
+
+    #[inline(always)]
+    fn claim_now(&mut self) -> Option<Turn> {
+        self.claim_shared_now()
     }
 
     #[inline(always)]
@@ -126,6 +138,24 @@ pub(crate) fn one<T, W: Writer<T>>(
     patience: Patience,
     event: T,
 ) -> Result<u64, (Refusal, T)> {
+    let Some(turn) = writer.claim_now() else {
+        return one_slow(core, writer, patience, event);
+    };
+    let (sequence, old) = writer.ring().write(turn, event);
+    drop(Announce::new::<W>(core));
+    // User code, so last.
+    drop(old);
+    Ok(sequence)
+}
+
+#[cold]
+#[inline(never)]
+fn one_slow<T, W: Writer<T>>(
+    core: &Core<T>,
+    writer: &mut W,
+    patience: Patience,
+    event: T,
+) -> Result<u64, (Refusal, T)> {
     let claimed = match claim(core, writer, patience, 1) {
         Ok(claimed) => claimed,
         Err(refusal) => return Err((refusal, event)),
@@ -135,7 +165,6 @@ pub(crate) fn one<T, W: Writer<T>>(
     let (sequence, old) = claim.write(event);
     drop(claim);
     drop(announce);
-    // User code, so last.
     drop(old);
     Ok(sequence)
 }

@@ -226,7 +226,7 @@ impl<T: Send + Sync + 'static> Publisher<T> {
         patience: Patience,
     ) -> Result<Range<u64>, Refusal> {
         let mut replaced = self.replaced.take();
-        let mut range = None;
+        let mut range: Option<Range<u64>> = None;
         let mut outcome = Ok(());
         while !batch.is_empty() {
             let claimed = match publish::claim(&self.core, &mut ring, patience, batch.len() as u64)
@@ -238,15 +238,16 @@ impl<T: Send + Sync + 'static> Publisher<T> {
                 }
             };
             let announce = Announce::new::<&Ring<T>>(&self.core);
-            let mut claim = ring.fill(claimed);
-            let count = claim.room();
-            for event in batch.drain(..count) {
-                let (sequence, old) = claim.write(event);
-                publish::extend(&mut range, sequence);
-                replaced.extend(old);
-            }
-            drop(claim);
+            let count = claimed.room();
+            let part = ring.write_all(claimed, batch.drain(..count), &mut replaced);
             drop(announce);
+            range = match (range, part) {
+                (Some(range), Some(part)) => Some(Range {
+                    end: part.end,
+                    ..range
+                }),
+                (range, part) => range.or(part),
+            };
         }
         // User code, so last.
         replaced.clear();

@@ -204,16 +204,42 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     /// # Panics
     ///
     /// When `handler` or the filter does; see [the type](Self#panics-of-user-code).
-    #[inline]
+    #[inline(always)]
     pub fn poll<F>(&mut self, max: usize, mut handler: F) -> Result<usize, PollError>
     where
         F: FnMut(&T, Meta),
     {
         self.reader.note_thread();
+        // The frequent case: what follows is as `poll_any` would do it, with less to look at for each event.
+        if self.reader.policy() == Policy::Lossless
+            && self.filter.is_none()
+            && max > 0
+            && self.reader.has_event()
+        {
+            let _made_room = MadeRoom(Some(self.listing.core()));
+            let shown = self.reader.show_run(max as u64, |event, sequence| {
+                handler(
+                    event,
+                    Meta {
+                        sequence,
+                        missed: 0,
+                    },
+                );
+            });
+            return Ok(shown as usize);
+        }
+        self.poll_any(max, &mut handler)
+    }
+
+    #[inline(never)]
+    fn poll_any<F>(&mut self, max: usize, handler: &mut F) -> Result<usize, PollError>
+    where
+        F: FnMut(&T, Meta),
+    {
         let shown = if self.reader.policy() == Policy::Lossless {
-            self.show_lossless(max, &mut handler)
+            self.show_lossless(max, handler)
         } else {
-            self.show_lossy(max, &mut handler)?
+            self.show_lossy(max, handler)?
         };
         if shown > 0 || max == 0 {
             return Ok(shown);
@@ -365,7 +391,6 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         }
     }
 
-    #[inline(always)]
     fn show_lossless<F>(&mut self, max: usize, handler: &mut F) -> usize
     where
         F: FnMut(&T, Meta),
@@ -413,7 +438,6 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         shown
     }
 
-    #[inline(always)]
     fn show_lossy<F>(&mut self, max: usize, handler: &mut F) -> Result<usize, PollError>
     where
         F: FnMut(&T, Meta),

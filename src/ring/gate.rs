@@ -12,6 +12,9 @@ pub(crate) struct Gate {
     done: u64,
     /// Pins found by the last plan.
     pins: Vec<Pin>,
+    /// What gating members needed at the last plan. They only go on, so this is enough to see that there
+    /// is room; members that have joined since are found by the scan.
+    gating: u64,
 }
 
 /// A stretch of sequences to claim.
@@ -60,6 +63,7 @@ impl Gate {
         Self {
             done: first,
             pins: Vec::new(),
+            gating: first,
         }
     }
 
@@ -92,13 +96,10 @@ impl Gate {
             }
             let stepped = span - events;
             // Looked at first without a word to anyone: a publish that is refused changes nothing.
-            let mut gating = u64::MAX;
-            for member in ring.members.iter() {
-                let cursor = member.cursor();
-                if cursor.standing() == Standing::Gating {
-                    gating = gating.min(cursor.next());
-                }
+            if head + span > ring.room_behind(self.gating, head, span, stepped) {
+                self.gating = ring.gating();
             }
+            let gating = self.gating;
             if head + span > ring.room_behind(gating, head, span, stepped) {
                 return Err(ring.full(head, span, stepped));
             }
@@ -107,6 +108,7 @@ impl Gate {
             ring.announce_horizon(reach);
             ring.barrier.light();
             let scan = self.scan(ring, head, needed);
+            self.gating = scan.gating;
             let room = ring.room_behind(scan.gating, head, span, stepped);
             if head + span > room {
                 return Err(ring.full(head, span, stepped));
@@ -140,10 +142,6 @@ impl Gate {
             .any(|pin| ring.index(index.wrapping_sub(pin.first_index())) < pin.length())
     }
 
-    pub(crate) fn has_pins(&self) -> bool {
-        !self.pins.is_empty()
-    }
-
     /// Moves `done` over what other publishers have finished, as far as a plan up to `reach` asks.
     fn look_for_done<T>(&mut self, ring: &Ring<T>, head: u64, reach: u64) {
         let wanted = reach.saturating_sub(ring.shape.capacity).min(head);
@@ -164,33 +162,35 @@ impl Gate {
             lossy: u64::MAX,
         };
         self.pins.clear();
-        for member in ring.members.iter() {
-            let next = loop {
-                let cursor = member.cursor();
-                let (target, standing) = match cursor.standing() {
-                    Standing::Gating => {
-                        scan.gating = scan.gating.min(cursor.next());
-                        break None;
+        for block in ring.members.blocks() {
+            'members: for member in block {
+                let next = loop {
+                    let cursor = member.cursor();
+                    let (target, standing) = match cursor.standing() {
+                        Standing::Gating => {
+                            scan.gating = scan.gating.min(cursor.next());
+                            continue 'members;
+                        }
+                        Standing::Gone => break None,
+                        _ if cursor.next() >= needed => break Some(cursor.next()),
+                        Standing::Pushable => (pushed, Standing::Pushable),
+                        Standing::Expendable => (head.min(self.done), Standing::Gone),
+                    };
+                    // Counted before the push: its slots stay as they are until this plan is carried out.
+                    let lost = ring.events_between(cursor.next(), target);
+                    if member.try_move(cursor, Cursor::new(target, standing)) {
+                        member.count_lost(lost, target - cursor.next() - lost, target);
+                        break Some(target);
                     }
-                    Standing::Gone => break None,
-                    _ if cursor.next() >= needed => break Some(cursor.next()),
-                    Standing::Pushable => (pushed, Standing::Pushable),
-                    Standing::Expendable => (head.min(self.done), Standing::Gone),
                 };
-                // Counted before the push: its slots stay as they are until this plan is carried out.
-                let lost = ring.events_between(cursor.next(), target);
-                if member.try_move(cursor, Cursor::new(target, standing)) {
-                    member.count_lost(lost, target - cursor.next() - lost, target);
-                    break Some(target);
+                if let Some(next) = next {
+                    scan.lossy = scan.lossy.min(next);
                 }
-            };
-            if let Some(next) = next {
-                scan.lossy = scan.lossy.min(next);
-            }
-            // The cursor first, then the pin (R5).
-            let pin = member.pin();
-            if pin != Pin::NONE {
-                self.pins.push(pin);
+                // The cursor first, then the pin (R5).
+                let pin = member.pin();
+                if pin != Pin::NONE {
+                    self.pins.push(pin);
+                }
             }
         }
         scan
@@ -225,8 +225,22 @@ impl<T> Ring<T> {
     pub(super) fn stride(&self) -> u64 {
         let spare = self.shape.slots - self.shape.capacity;
         spare
-            .max(self.shape.slots / 8)
+            .max(self.shape.slots / 4)
             .clamp(1, self.shape.capacity)
+    }
+
+    /// The first sequence that a gating member still needs; `u64::MAX` without gating members.
+    fn gating(&self) -> u64 {
+        let mut gating = u64::MAX;
+        for block in self.members.blocks() {
+            for member in block {
+                let cursor = member.cursor();
+                if cursor.standing() == Standing::Gating {
+                    gating = gating.min(cursor.next());
+                }
+            }
+        }
+        gating
     }
 
     /// The first sequence that may not be claimed while a gating member still needs `gating`; the claim is
@@ -260,7 +274,7 @@ impl<T> Ring<T> {
     fn full(&self, head: u64, span: u64, stepped: u64) -> Obstacle {
         let me = crate::sync::thread_id();
         let mut whose = Whose::Others;
-        for member in self.members.iter() {
+        for member in self.members.blocks().flatten() {
             let cursor = member.cursor();
             if cursor.standing() != Standing::Gating
                 || head + span <= self.room_behind(cursor.next(), head, span, stepped)

@@ -45,7 +45,7 @@ pub(crate) use gate::{Obstacle, Whose};
 pub(crate) use members::Seat;
 pub(crate) use reader::{Events, Found, Origin, Policy, Reader, RefusedJoin};
 pub(crate) use slot::MAX_SEQUENCE;
-pub(crate) use writer::{Claimed, SoleWriter};
+pub(crate) use writer::{Claimed, SoleWriter, Turn};
 
 use crate::sync::{
     Arc, AtomicBool, AtomicU64, Barrier, CachePadded, Counter, Mutex, MutexGuard, Ordering,

@@ -488,6 +488,49 @@ impl<T> Reader<T> {
         }
     }
 
+    /// Whether the next sequence has an event.
+    #[inline(always)]
+    pub(crate) fn has_event(&self) -> bool {
+        self.ring.slot(self.next).stamp().is_event(self.next)
+    }
+
+    /// Shows up to `max` events in a row, without holes, to `f`, for a lossless reader; tells how many.
+    ///
+    /// The stamps are looked at first, so that the loop over the events keeps its state in registers.
+    #[inline(always)]
+    pub(crate) fn show_run(&mut self, max: u64, mut f: impl FnMut(&T, u64)) -> u64 {
+        debug_assert_eq!(self.policy, Policy::Lossless);
+        let Self {
+            ring,
+            seat,
+            next,
+            end: told,
+            account,
+            ..
+        } = self;
+        let first = *next;
+        let ring = &**ring;
+        let mut end = first;
+        while end - first < max && ring.slot(end).stamp().is_event(end) {
+            end += 1;
+        }
+        let mut run = Run {
+            member: seat.member(),
+            account,
+            reader_next: next,
+            told,
+            next: first,
+        };
+        for sequence in first..end {
+            // Passed before user code may unwind.
+            run.next = sequence + 1;
+            // SAFETY: the stamp of this event was seen above (R2), and the reader tells publishers that it
+            // has passed the sequence when `run` is dropped, which is after this (R4).
+            unsafe { ring.slot(sequence).read(|event| f(event, sequence)) };
+        }
+        end - first
+    }
+
     /// Lends events to `f`; what `f` takes is done with when this returns.
     #[inline(always)]
     pub(crate) fn lend<R>(&mut self, f: impl FnOnce(Events<'_, T>) -> R) -> R {
@@ -505,6 +548,28 @@ impl<T> Reader<T> {
         if self.policy != Policy::Lossless {
             member.claimed.set(self.claimed());
         }
+    }
+}
+
+/// A run of events that a lossless reader shows. How far it is stays a local, and so in a register, until
+/// the run ends or unwinds.
+struct Run<'a> {
+    member: &'a Member,
+    account: &'a mut Account,
+    reader_next: &'a mut u64,
+    told: &'a mut u64,
+    next: u64,
+}
+
+impl Drop for Run<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.account.delivered += self.next - *self.reader_next;
+        *self.reader_next = self.next;
+        *self.told = self.next;
+        self.member.delivered.set(self.account.delivered);
+        self.member.holes.set(self.account.holes);
+        self.member.advance(self.next);
     }
 }
 

@@ -5,6 +5,7 @@
 )]
 
 use std::mem::needs_drop;
+use std::ops::Range;
 
 use super::Ring;
 use super::gate::{Gate, Obstacle, Plan};
@@ -31,7 +32,24 @@ pub(crate) struct Claim<'a, T> {
 pub(crate) struct Claimed {
     from: u64,
     end: u64,
-    stepped: bool,
+    /// Sequences of the claim that the plan has skipped.
+    holes: u64,
+}
+
+/// One claimed sequence. A number and nothing else, so that the way from the claim to the slot stays in
+/// registers: a claim in memory was measured to cost as much as a fence, as its fields are stored and
+/// loaded in different widths.
+///
+/// Not `Clone`: it is written once (R1).
+#[derive(Debug)]
+pub(crate) struct Turn(u64);
+
+impl Claimed {
+    /// Events that the claim has room for.
+    #[inline(always)]
+    pub(crate) fn room(&self) -> usize {
+        (self.end - self.from - self.holes) as usize
+    }
 }
 
 impl<T> Claim<'_, T> {
@@ -64,15 +82,6 @@ impl<T> Claim<'_, T> {
         unsafe { self.ring.slot(sequence).build(sequence, build) };
         self.next = sequence + 1;
         (sequence, None)
-    }
-
-    /// Events that the claim still has room for.
-    #[inline(always)]
-    pub(crate) fn room(&self) -> usize {
-        if !self.stepped {
-            return (self.end - self.next) as usize;
-        }
-        self.ring.events_between(self.next, self.end) as usize
     }
 
     #[inline(always)]
@@ -122,13 +131,114 @@ impl<T> Ring<T> {
                 return self.unless_closed(Claimed {
                     from,
                     end,
-                    stepped: false,
+                    holes: 0,
                 });
             }
         }
     }
 
+    /// Claims one sequence, if that needs no plan and the ring is open.
+    #[inline(always)]
+    pub(crate) fn claim_shared_now(&self) -> Option<Turn> {
+        loop {
+            let from = self.tail.claimed();
+            if from >= self.tail.limit() {
+                return None;
+            }
+            if self.tail.try_claim(from, from + 1).is_ok() {
+                return self.turn_unless_closed(from);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn turn_unless_closed(&self, sequence: u64) -> Option<Turn> {
+        if self.is_closed_after_claim() {
+            self.skip_rest(sequence, sequence + 1, false);
+            return None;
+        }
+        Some(Turn(sequence))
+    }
+
+    /// Builds the event of a claimed sequence in its slot, if its type has no drop glue; otherwise gives the
+    /// turn back.
+    ///
+    /// When `build` panics, the sequence becomes a hole.
+    #[inline(always)]
+    pub(crate) fn build(&self, turn: Turn, build: impl FnOnce() -> T) -> (u64, Option<T>) {
+        let Turn(sequence) = turn;
+        let claim = Claim {
+            ring: self,
+            next: sequence,
+            end: sequence + 1,
+            stepped: false,
+        };
+        if needs_drop::<T>() {
+            let event = build();
+            std::mem::forget(claim);
+            return self.write(turn, event);
+        }
+        // SAFETY: as in `write`. The claim is forgotten after `build` has returned: when it panics, the drop
+        // of the claim skips the sequence, which then was not written.
+        unsafe { self.slot(sequence).build(sequence, build) };
+        std::mem::forget(claim);
+        (sequence, None)
+    }
+
+    /// Writes the events of claimed sequences, in order, and keeps the values that their slots give up.
+    /// There must be as many events as the claim has room for.
+    #[inline(always)]
+    pub(crate) fn write_all(
+        &self,
+        claimed: Claimed,
+        events: impl Iterator<Item = T>,
+        replaced: &mut Vec<T>,
+    ) -> Option<Range<u64>> {
+        if claimed.holes > 0 {
+            return self.write_stepped(claimed, events, replaced);
+        }
+        let range = claimed.from..claimed.end;
+        let mut claim = self.fill(claimed);
+        for (sequence, event) in range.clone().zip(events) {
+            // Never dropped between two events: nothing here can unwind but `replaced`, which drops the
+            // claim and skips the rest.
+            claim.next = sequence + 1;
+            let (_, old) = self.write(Turn(sequence), event);
+            replaced.extend(old);
+        }
+        Some(range)
+    }
+
     #[cold]
+    #[inline(never)]
+    fn write_stepped(
+        &self,
+        claimed: Claimed,
+        events: impl Iterator<Item = T>,
+        replaced: &mut Vec<T>,
+    ) -> Option<Range<u64>> {
+        let mut range: Option<Range<u64>> = None;
+        let mut claim = self.fill(claimed);
+        for event in events {
+            let (sequence, old) = claim.write(event);
+            replaced.extend(old);
+            range = Some(range.map_or(sequence, |range| range.start)..sequence + 1);
+        }
+        range
+    }
+
+    /// Writes the event of a claimed sequence; returns the sequence and the value that its slot gives up.
+    #[inline(always)]
+    pub(crate) fn write(&self, turn: Turn, event: T) -> (u64, Option<T>) {
+        let Turn(sequence) = turn;
+        // SAFETY: the sequence was claimed for this turn, which ends here (R1). No publisher is in the slot
+        // (R3), no member reads it (R4), and it is not pinned: the plan stops at pins (R5).
+        let old = unsafe { self.slot(sequence).write(sequence, event) };
+        (sequence, old)
+    }
+
+    #[cold]
+    #[inline(never)]
     fn claim_planned(&self, events: u64) -> Result<Claimed, Obstacle> {
         let mut gate = self.lock_gate();
         loop {
@@ -148,7 +258,7 @@ impl<T> Ring<T> {
                 // Others claim below the limit, so this ends.
                 continue;
             }
-            let stepped = self.step_over(&gate, from, plan);
+            let holes = self.step_over(&gate, from, plan);
             if plan.stop > self.tail.limit() {
                 self.tail.raise_limit(plan.stop);
             }
@@ -156,26 +266,28 @@ impl<T> Ring<T> {
             return self.unless_closed(Claimed {
                 from,
                 end: plan.end,
-                stepped,
+                holes,
             });
         }
     }
 
-    /// Makes holes of the claimed slots that a reader has pinned; tells whether there were any.
-    fn step_over(&self, gate: &Gate, from: u64, plan: Plan) -> bool {
-        if plan.end - from == plan.events || !gate.has_pins() {
-            return false;
+    /// Makes holes of the claimed slots that a reader has pinned; tells how many.
+    fn step_over(&self, gate: &Gate, from: u64, plan: Plan) -> u64 {
+        let holes = plan.end - from - plan.events;
+        if holes == 0 {
+            return 0;
         }
         for sequence in (from..plan.end).filter(|&sequence| gate.is_pinned(self, sequence)) {
             // SAFETY: the caller has just claimed the sequence, and skips it here, once (R1).
             unsafe { self.slot(sequence).skip(sequence) };
-            self.holes.add(1);
         }
-        true
+        self.holes.add(holes);
+        holes
     }
 
     /// Makes holes of what is left of a claim.
     #[cold]
+    #[inline(never)]
     fn skip_rest(&self, next: u64, end: u64, stepped: bool) {
         for sequence in next..end {
             if stepped && self.slot(sequence).stamp().is_hole(sequence) {
@@ -205,7 +317,7 @@ impl<T> Ring<T> {
             ring: self,
             next: claimed.from,
             end: claimed.end,
-            stepped: claimed.stepped,
+            stepped: claimed.holes > 0,
         }
     }
 }
@@ -238,6 +350,18 @@ impl<T> SoleWriter<T> {
         &self.ring
     }
 
+    /// Claims one sequence, if that needs no plan and the ring is open.
+    #[inline(always)]
+    pub(crate) fn claim_now(&mut self) -> Option<Turn> {
+        let from = self.head;
+        if from >= self.stop {
+            return None;
+        }
+        self.head = from + 1;
+        self.ring.tail.claim_alone(from + 1);
+        self.ring.turn_unless_closed(from)
+    }
+
     /// Claims room for up to `events` events.
     #[inline(always)]
     pub(crate) fn claim(&mut self, events: u64) -> Result<Claimed, Obstacle> {
@@ -245,26 +369,27 @@ impl<T> SoleWriter<T> {
         if from + events > self.stop {
             return self.claim_planned(events);
         }
-        self.claim_to(from + events, false)
+        self.claim_to(from + events, 0)
     }
 
     #[cold]
+    #[inline(never)]
     fn claim_planned(&mut self, events: u64) -> Result<Claimed, Obstacle> {
         let from = self.head;
         self.gate.set_done(from);
         let plan = self.gate.plan(&self.ring, from, events)?;
         self.stop = plan.stop;
         self.ring.tail.claim_alone(plan.end);
-        let stepped = self.ring.step_over(&self.gate, from, plan);
-        self.claim_to(plan.end, stepped)
+        let holes = self.ring.step_over(&self.gate, from, plan);
+        self.claim_to(plan.end, holes)
     }
 
     #[inline(always)]
-    fn claim_to(&mut self, end: u64, stepped: bool) -> Result<Claimed, Obstacle> {
+    fn claim_to(&mut self, end: u64, holes: u64) -> Result<Claimed, Obstacle> {
         let from = self.head;
         self.ring.tail.claim_alone(end);
         self.head = end;
-        let claimed = self.ring.unless_closed(Claimed { from, end, stepped });
+        let claimed = self.ring.unless_closed(Claimed { from, end, holes });
         if claimed.is_err() {
             // The next claim meets the plan, which refuses it without a claim.
             self.stop = end;

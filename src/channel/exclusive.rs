@@ -222,20 +222,15 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
 
     #[inline(always)]
     fn one(&mut self, patience: Patience, event: T) -> Result<u64, (Refusal, T)> {
-        match &mut self.writer {
-            Some(writer) => publish::one(&self.core, writer, patience, event),
-            None => self.one_unheard(patience, event),
+        if self.writer.is_none() {
+            match self.unheard(1) {
+                Some(Ok(sequence)) => return Ok(sequence),
+                Some(Err(refusal)) => return Err((refusal, event)),
+                None => {}
+            }
         }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn one_unheard(&mut self, patience: Patience, event: T) -> Result<u64, (Refusal, T)> {
-        match self.unheard(1) {
-            Some(Ok(sequence)) => Ok(sequence),
-            Some(Err(refusal)) => Err((refusal, event)),
-            None => self.one(patience, event),
-        }
+        let (core, writer) = self.heard().expect("there is a writer now");
+        publish::one(core, writer, patience, event)
     }
 
     #[inline(always)]
@@ -305,6 +300,7 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
 
     /// Takes sequences for events that nobody listens to; `None` when there is a writer now.
     #[cold]
+    #[inline(never)]
     fn unheard(&mut self, events: u64) -> Option<Result<u64, Refusal>> {
         if let Some(taken) = self.core.publish_unheard(events) {
             return Some(taken.map_err(|_| Refusal::Closed));

@@ -10,7 +10,7 @@ use super::error::{
     PublishBatchError, PublishError, PublishTimeoutError, PublisherError, TryPublishError,
 };
 use super::publish::{self, Announce, Patience, Refusal};
-use crate::ring::{Obstacle, Ring};
+use crate::ring::Ring;
 use crate::sync::Arc;
 
 /// Publishes to a topic, beside other publishers.
@@ -264,25 +264,24 @@ pub(crate) fn one_shared<T>(
     patience: Patience,
     event: T,
 ) -> Result<u64, (Refusal, T)> {
-    match core.ring() {
-        Some(ring) => publish::one(core, &mut &**ring, patience, event),
-        None => one_unheard(core, patience, event),
-    }
+    let ring = match core.ring() {
+        Some(ring) => ring,
+        None => match unheard(core) {
+            Ok(Some(sequence)) => return Ok(sequence),
+            Ok(None) => core.ring().expect("there is a ring now"),
+            Err(refusal) => return Err((refusal, event)),
+        },
+    };
+    publish::one(core, &mut &**ring, patience, event)
 }
 
+/// The sequence of an event that nobody listens to; `None` when there is a ring now.
 #[cold]
 #[inline(never)]
-fn one_unheard<T>(core: &Core<T>, patience: Patience, event: T) -> Result<u64, (Refusal, T)> {
-    match core.publish_unheard(1) {
-        Some(Ok(sequence)) => Ok(sequence),
-        Some(Err(Obstacle::Closed | Obstacle::Full(_) | Obstacle::Unfinished)) => {
-            Err((Refusal::Closed, event))
-        }
-        None => {
-            let ring = core.ring().expect("there is a ring now");
-            publish::one(core, &mut &**ring, patience, event)
-        }
-    }
+fn unheard<T>(core: &Core<T>) -> Result<Option<u64>, Refusal> {
+    core.publish_unheard(1)
+        .transpose()
+        .map_err(|_| Refusal::Closed)
 }
 
 impl<T: Send + Sync + 'static> Clone for Publisher<T> {

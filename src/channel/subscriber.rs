@@ -106,7 +106,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     ///
     /// # Errors
     ///
-    /// As [`recv`](Self::recv), and when there is no event.
+    /// As [`recv`](Self::recv), and when there is no event, or the filter has refused a whole ring of them.
     pub fn try_recv(&mut self) -> Result<T, TryRecvError>
     where
         T: Clone,
@@ -488,9 +488,12 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     where
         F: for<'a> FnOnce(Batch<'a, T>) -> R,
     {
+        if max == 0 {
+            return Err((handler, Nothing::Yet));
+        }
         match self.reader.find(max as u64) {
-            Found::Some if max > 0 => {}
-            Found::Some | Found::Empty => return Err((handler, Nothing::Yet)),
+            Found::Some => {}
+            Found::Empty => return Err((handler, Nothing::Yet)),
             Found::Closed => return Err((handler, Nothing::Ever(PollError::Closed))),
             Found::Expelled(missed) => {
                 return Err((handler, Nothing::Ever(PollError::Disconnected(missed))));
@@ -540,6 +543,8 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
                         account.refuse();
                         return None;
                     }
+                    // Told as an error, if at all.
+                    account.take_missed();
                     Some(event.clone())
                 })
             });

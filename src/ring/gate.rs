@@ -13,8 +13,9 @@ pub(crate) struct Gate {
     /// Pins found by the last plan.
     pins: Vec<Pin>,
     /// What gating members needed at the last plan. They only go on, so this is enough to see that there
-    /// is room; members that have joined since are found by the scan.
+    /// is room, unless somebody has joined since.
     gating: u64,
+    joins: u64,
 }
 
 /// A stretch of sequences to claim.
@@ -63,7 +64,8 @@ impl Gate {
         Self {
             done: first,
             pins: Vec::new(),
-            gating: first,
+            gating: 0,
+            joins: 0,
         }
     }
 
@@ -96,7 +98,11 @@ impl Gate {
             }
             let stepped = span - events;
             // Looked at first without a word to anyone: a publish that is refused changes nothing.
-            if head + span > ring.room_behind(self.gating, head, span, stepped) {
+            let joins = ring.members.joins();
+            if joins != self.joins
+                || head + span > ring.room_behind(self.gating, head, span, stepped)
+            {
+                self.joins = joins;
                 self.gating = ring.gating();
             }
             let gating = self.gating;
@@ -174,7 +180,14 @@ impl Gate {
                         Standing::Gone => break None,
                         _ if cursor.next() >= needed => break Some(cursor.next()),
                         Standing::Pushable => (pushed, Standing::Pushable),
-                        Standing::Expendable => (head.min(self.done), Standing::Gone),
+                        // Gaps alone end no membership.
+                        Standing::Expendable if ring.events_between(cursor.next(), needed) == 0 => {
+                            (needed, Standing::Expendable)
+                        }
+                        Standing::Expendable => {
+                            self.look_for_done(ring, head, head + ring.shape.capacity);
+                            (head.min(self.done), Standing::Gone)
+                        }
                     };
                     // Counted before the push: its slots stay as they are until this plan is carried out.
                     let lost = ring.events_between(cursor.next(), target);

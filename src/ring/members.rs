@@ -1,7 +1,7 @@
 //! The membership table: seats that are added, taken and left while publishers walk over them.
 
 use super::member::Member;
-use crate::sync::{Arc, CachePadded, FIRST_SEATS, Mutex, OnceCell};
+use crate::sync::{Arc, CachePadded, Counter, FIRST_SEATS, Mutex, OnceCell};
 
 /// Seats in blocks of doubling size. A block is never freed before the table, so a publisher walks the
 /// blocks without a lock; joining and leaving go through the roster, whose lock no publisher takes.
@@ -9,6 +9,8 @@ use crate::sync::{Arc, CachePadded, FIRST_SEATS, Mutex, OnceCell};
 pub(crate) struct Members {
     first: Arc<Block>,
     roster: Mutex<Roster>,
+    /// How often a seat was taken.
+    joins: Counter,
 }
 
 #[derive(Debug)]
@@ -75,6 +77,7 @@ impl Members {
         let empty = EmptySeat::all_of(&first);
         Self {
             first,
+            joins: Counter::default(),
             roster: Mutex::new(Roster {
                 empty,
                 lossy: 0,
@@ -95,14 +98,21 @@ impl Members {
         })
     }
 
+    /// Grows with every member that joins; only a hint while one is joining.
+    pub(crate) fn joins(&self) -> u64 {
+        self.joins.get()
+    }
+
     /// A seat for a gating member.
     pub(crate) fn seat(&self) -> Seat {
+        self.joins.add(1);
         self.roster.lock().take(&self.first)
     }
 
     /// A seat for a lossy member and how many slots it may pin, at most `wish`; or how many lossy members
     /// there may be.
     pub(crate) fn lossy_seat(&self, wish: u64) -> Result<(Seat, u64), u64> {
+        self.joins.add(1);
         let mut roster = self.roster.lock();
         if roster.lossy == roster.lossy_limit {
             return Err(roster.lossy_limit);

@@ -183,14 +183,16 @@ impl<T> Reader<T> {
 
         // Edge `join`: be seen, then look where it is safe to start. A plan that did not see the member
         // announced its horizon and its tail before this thread's second look.
-        let oldest = |from: u64| from.max(ring.tail.claimed().saturating_sub(ring.shape.capacity));
+        // What is claimed after the close is refused, and takes nothing from what was before.
+        let claimed = || ring.tail.claimed().min(ring.end());
+        let oldest = |from: u64| from.max(claimed().saturating_sub(ring.shape.capacity));
         let anchor = match origin {
-            Origin::Now => ring.tail.claimed(),
+            Origin::Now => claimed(),
             _ => oldest(ring.horizon.load(Ordering::Relaxed)),
         };
         member.enter(Cursor::new(anchor, standing), me);
         ring.barrier.heavy();
-        let tail = ring.tail.claimed();
+        let tail = claimed();
         let horizon = ring.horizon.load(Ordering::Relaxed);
         let lowest = oldest(anchor.max(horizon)).min(tail);
         let start = match origin {
@@ -380,6 +382,7 @@ impl<T> Reader<T> {
             self.base = look.first;
             self.end = look.end;
             self.holes = look.holes;
+            self.publish_account();
         }
     }
 

@@ -65,13 +65,13 @@ impl Stamp {
 
 /// A stamp and an event; never padded, so that small events share a cache line with their neighbours.
 ///
-/// The stamp comes first: compilers copy an event from its end to its start, so that the line with the
-/// stamp, which a reader may be looking at, is taken last, and once.
+/// The event comes first: it is stored from its start to its end, so that the line with the stamp, which
+/// a reader may be looking at, is taken last, and once.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Slot<T> {
-    stamp: AtomicU64,
     event: UnsafeCell<MaybeUninit<T>>,
+    stamp: AtomicU64,
 }
 
 // SAFETY: a shared `Slot<T>` lets one thread write a `T` that another thread drops (needs `T: Send`)

@@ -30,7 +30,7 @@ impl<T> Ring<T> {
         let tail = match cursor.standing() {
             // The membership ended where the publishers cut it off.
             Standing::Gone => cursor.next(),
-            _ => self.tail.claimed().max(cursor.next()),
+            _ => self.tail.claimed().min(self.end()).max(cursor.next()),
         };
         let lag = tail - cursor.next();
         let unclaimed = self.events_between(cursor.next(), tail);

@@ -45,6 +45,12 @@ pub(crate) struct Claimed {
 pub(crate) struct Turn(u64);
 
 impl Claimed {
+    /// The turn of a claim of one event; what the plan stepped over comes before it.
+    pub(crate) fn into_turn(self) -> Turn {
+        debug_assert_eq!(self.room(), 1);
+        Turn(self.end - 1)
+    }
+
     /// Events that the claim has room for.
     #[inline(always)]
     pub(crate) fn room(&self) -> usize {
@@ -359,7 +365,12 @@ impl<T> SoleWriter<T> {
         }
         self.head = from + 1;
         self.ring.tail.claim_alone(from + 1);
-        self.ring.turn_unless_closed(from)
+        let turn = self.ring.turn_unless_closed(from);
+        if turn.is_none() {
+            // The next claim meets the plan, which refuses it without a claim.
+            self.stop = self.head;
+        }
+        turn
     }
 
     /// Claims room for up to `events` events.

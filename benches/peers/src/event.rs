@@ -1,0 +1,87 @@
+//! The event every peer carries, and the check of what arrives.
+
+/// The number of events a channel may hold.
+pub const CAPACITY: usize = 1024;
+
+/// The number of events in one batch.
+pub const BATCH: usize = 16;
+
+/// The distance between two neighbouring words of an event. Odd, so that no two words of a run of
+/// events are alike.
+const STRIDE: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// A 64-byte event. Word `i` is `sequence + i * STRIDE`, so that the sum over all words of a window
+/// shows a word that is missing, torn or from another lap.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Event {
+    words: [u64; 8],
+}
+
+const _: () = assert!(size_of::<Event>() == 64);
+
+impl Event {
+    /// Creates the event of this sequence.
+    #[inline(always)]
+    pub fn new(sequence: u64) -> Self {
+        Self {
+            words: std::array::from_fn(|i| sequence.wrapping_add(STRIDE.wrapping_mul(i as u64))),
+        }
+    }
+}
+
+/// The sequence and the sum of the events of one window, seen in order.
+#[derive(Debug)]
+pub struct Check {
+    first: u64,
+    next: u64,
+    /// Bits in which an event's sequence differed from the expected one.
+    wrong: u64,
+    sum: u64,
+}
+
+impl Check {
+    /// Starts a window at this sequence.
+    #[inline(always)]
+    pub fn new(first: u64) -> Self {
+        Self {
+            first,
+            next: first,
+            wrong: 0,
+            sum: 0,
+        }
+    }
+
+    /// Takes the next event into account.
+    #[inline(always)]
+    pub fn see(&mut self, event: &Event) {
+        self.wrong |= event.words[0] ^ self.next;
+        self.next += 1;
+        self.sum = event
+            .words
+            .iter()
+            .fold(self.sum, |sum, &word| sum.wrapping_add(word));
+    }
+
+    /// Returns the number of events seen.
+    #[inline(always)]
+    pub fn count(&self) -> u64 {
+        self.next - self.first
+    }
+
+    /// Ends the window.
+    ///
+    /// # Panics
+    ///
+    /// Panics unless exactly `count` events were seen, in order and whole.
+    #[inline(always)]
+    pub fn verify(&self, count: u64) {
+        assert_eq!(self.count(), count, "events lost or repeated");
+        assert_eq!(self.wrong, 0, "events out of order");
+        // Eight times the sum of the sequences, and `0 + 1 + .. + 7` strides in each event.
+        let sequences = self.first.wrapping_mul(count) + count * (count - 1) / 2;
+        let strides = STRIDE.wrapping_mul(28).wrapping_mul(count);
+        let expected = sequences.wrapping_mul(8).wrapping_add(strides);
+        assert_eq!(self.sum, expected, "an event arrived damaged");
+    }
+}

@@ -1,0 +1,235 @@
+//! What a peer implements, and the loops built from it: one copy per peer, without a call through a
+//! pointer for each event.
+
+use std::hint;
+use std::time::{Duration, Instant};
+
+use crate::event::{BATCH, Check, Event};
+use crate::work::work;
+
+/// The sending end of a peer.
+pub trait Sender: Send {
+    /// Sends one event, waiting while the channel is full.
+    fn send(&mut self, event: Event);
+
+    /// Sends [`BATCH`] events from this sequence on, in one operation where the peer has one.
+    #[inline(always)]
+    fn send_batch(&mut self, first: u64) {
+        for sequence in first..first + BATCH as u64 {
+            self.send(Event::new(sequence));
+        }
+    }
+}
+
+/// The receiving end of a peer.
+pub trait Receiver: Send {
+    /// Hands what is there to `each`, oldest first, by reference where the peer can; returns how many.
+    fn receive(&mut self, each: impl FnMut(&Event)) -> usize;
+
+    /// Waits a moment after finding nothing.
+    #[inline(always)]
+    fn idle() {
+        hint::spin_loop();
+    }
+}
+
+/// How the sender publishes in a window.
+#[derive(Clone, Copy, Debug)]
+pub enum Load {
+    /// One at a time, as fast as the peer takes them.
+    Flat,
+    /// [`BATCH`] at a time, as fast as the peer takes them.
+    Batched,
+    /// One at a time, with this many turns of [`work`] before each.
+    Paced(u32),
+}
+
+/// One window of one thread.
+#[derive(Clone, Copy, Debug)]
+pub struct Job {
+    pub first: u64,
+    pub count: u64,
+    pub load: Load,
+}
+
+/// What a thread saw of its window.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome {
+    pub began: Instant,
+    pub ended: Instant,
+    pub looks: Looks,
+}
+
+/// How often a receiver looked into its channel.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Looks {
+    /// Looks that found at least one event.
+    pub full: u64,
+    /// Looks that found nothing.
+    pub empty: u64,
+}
+
+/// One thread's part in a window.
+pub trait Half: Send {
+    fn run(&mut self, job: &Job) -> Outcome;
+}
+
+/// Sends a window.
+pub struct Sending<S>(pub S);
+
+impl<S: Sender> Half for Sending<S> {
+    fn run(&mut self, job: &Job) -> Outcome {
+        let end = job.first + job.count;
+        let began = Instant::now();
+        match job.load {
+            Load::Flat => (job.first..end).for_each(|sequence| self.0.send(Event::new(sequence))),
+            Load::Batched => (job.first..end)
+                .step_by(BATCH)
+                .for_each(|sequence| self.0.send_batch(sequence)),
+            Load::Paced(turns) => {
+                let mut value = job.first;
+                for sequence in job.first..end {
+                    value = work(turns, value);
+                    self.0.send(Event::new(sequence));
+                }
+            }
+        }
+        Outcome {
+            began,
+            ended: Instant::now(),
+            looks: Looks::default(),
+        }
+    }
+}
+
+/// Receives a window and verifies it.
+pub struct Receiving<R>(pub R);
+
+impl<R: Receiver> Half for Receiving<R> {
+    fn run(&mut self, job: &Job) -> Outcome {
+        let began = Instant::now();
+        let mut check = Check::new(job.first);
+        let mut looks = Looks::default();
+        receive_until(&mut self.0, &mut check, &mut looks, job.count);
+        let ended = Instant::now();
+        check.verify(job.count);
+        Outcome {
+            began,
+            ended,
+            looks,
+        }
+    }
+}
+
+/// Sends one event at a time on one channel and waits for each to come back on another.
+pub struct Serving<S, R>(pub S, pub R);
+
+impl<S: Sender, R: Receiver> Half for Serving<S, R> {
+    fn run(&mut self, job: &Job) -> Outcome {
+        let Self(sender, receiver) = self;
+        let began = Instant::now();
+        let mut check = Check::new(job.first);
+        let mut looks = Looks::default();
+        for turn in 0..job.count {
+            sender.send(Event::new(job.first + turn));
+            receive_until(receiver, &mut check, &mut looks, turn + 1);
+        }
+        let ended = Instant::now();
+        check.verify(job.count);
+        Outcome {
+            began,
+            ended,
+            looks,
+        }
+    }
+}
+
+/// Sends each event back as it arrives.
+pub struct Returning<S, R>(pub S, pub R);
+
+impl<S: Sender, R: Receiver> Half for Returning<S, R> {
+    fn run(&mut self, job: &Job) -> Outcome {
+        let Self(sender, receiver) = self;
+        let began = Instant::now();
+        let mut check = Check::new(job.first);
+        let mut looks = Looks::default();
+        for turn in 0..job.count {
+            receive_until(receiver, &mut check, &mut looks, turn + 1);
+            sender.send(Event::new(job.first + turn));
+        }
+        let ended = Instant::now();
+        check.verify(job.count);
+        Outcome {
+            began,
+            ended,
+            looks,
+        }
+    }
+}
+
+/// Takes no part: the other thread runs alone.
+pub struct Absent;
+
+impl Half for Absent {
+    fn run(&mut self, _job: &Job) -> Outcome {
+        let now = Instant::now();
+        Outcome {
+            began: now,
+            ended: now,
+            looks: Looks::default(),
+        }
+    }
+}
+
+/// Receives until `check` has seen `count` events.
+#[inline(always)]
+fn receive_until<R: Receiver>(receiver: &mut R, check: &mut Check, looks: &mut Looks, count: u64) {
+    let mut patience = Patience::default();
+    while check.count() < count {
+        if receiver.receive(|event| check.see(event)) == 0 {
+            looks.empty += 1;
+            R::idle();
+            patience.count();
+        } else {
+            looks.full += 1;
+        }
+    }
+}
+
+/// Repeats `attempt` until it takes the event.
+#[inline(always)]
+pub fn insist(mut event: Event, mut attempt: impl FnMut(Event) -> Result<(), Event>) {
+    let mut patience = Patience::default();
+    while let Err(returned) = attempt(event) {
+        event = returned;
+        hint::spin_loop();
+        patience.count();
+    }
+}
+
+/// Ends the run when nothing moves any more.
+#[derive(Debug, Default)]
+pub struct Patience {
+    turns: u32,
+    since: Option<Instant>,
+}
+
+impl Patience {
+    /// Counts one turn of a spin.
+    #[inline(always)]
+    pub fn count(&mut self) {
+        self.turns = self.turns.wrapping_add(1);
+        if self.turns.is_multiple_of(1 << 24) {
+            self.lose();
+        }
+    }
+
+    #[cold]
+    fn lose(&mut self) {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        assert!(
+            since.elapsed() < Duration::from_secs(30),
+            "a window stands still: an event was lost"
+        );
+    }
+}

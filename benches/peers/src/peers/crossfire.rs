@@ -1,0 +1,93 @@
+//! crossfire: the bounded, blocking flavours.
+
+use ::crossfire::{
+    BlockingRxTrait, BlockingTxTrait, MTx, Rx, TryRecvError, TrySendError, Tx, detect_backoff_cfg,
+    mpsc, spsc,
+};
+
+use crate::event::{CAPACITY, Event};
+use crate::halves::{Receiver, Sender, insist};
+
+type SpscTx = Tx<spsc::Array<Event>>;
+type SpscRx = Rx<spsc::Array<Event>>;
+type MpscTx = MTx<mpsc::Array<Event>>;
+type MpscRx = Rx<mpsc::Array<Event>>;
+
+/// Creates a channel for one producer whose ends never block.
+pub fn spsc_trying() -> (TrySend<SpscTx>, TryRecv<SpscRx>) {
+    // Recommended at the start of a program on virtual machines.
+    detect_backoff_cfg();
+    let (sender, receiver) = spsc::bounded_blocking(CAPACITY);
+    (TrySend(sender), TryRecv(receiver))
+}
+
+/// Creates a channel for one producer whose ends block.
+pub fn spsc_blocking() -> (Send<SpscTx>, Recv<SpscRx>) {
+    let (TrySend(sender), TryRecv(receiver)) = spsc_trying();
+    (Send(sender), Recv(receiver))
+}
+
+/// Creates a channel for several producers whose ends never block.
+pub fn mpsc_trying() -> (TrySend<MpscTx>, TryRecv<MpscRx>) {
+    detect_backoff_cfg();
+    let (sender, receiver) = mpsc::bounded_blocking(CAPACITY);
+    (TrySend(sender), TryRecv(receiver))
+}
+
+/// Creates a channel for several producers whose ends block.
+pub fn mpsc_blocking() -> (Send<MpscTx>, Recv<MpscRx>) {
+    let (TrySend(sender), TryRecv(receiver)) = mpsc_trying();
+    (Send(sender), Recv(receiver))
+}
+
+/// `try_send`.
+pub struct TrySend<T>(T);
+
+impl<T: BlockingTxTrait<Event> + std::marker::Send> Sender for TrySend<T> {
+    #[inline(always)]
+    fn send(&mut self, event: Event) {
+        insist(event, |event| match self.0.try_send(event) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(event)) => Err(event),
+            Err(TrySendError::Disconnected(_)) => panic!("the receiver is gone"),
+        });
+    }
+}
+
+/// `send`, which blocks.
+pub struct Send<T>(T);
+
+impl<T: BlockingTxTrait<Event> + std::marker::Send> Sender for Send<T> {
+    #[inline(always)]
+    fn send(&mut self, event: Event) {
+        self.0.send(event).expect("the receiver is there");
+    }
+}
+
+/// `try_recv`.
+pub struct TryRecv<R>(R);
+
+impl<R: BlockingRxTrait<Event> + std::marker::Send> Receiver for TryRecv<R> {
+    #[inline(always)]
+    fn receive(&mut self, mut each: impl FnMut(&Event)) -> usize {
+        match self.0.try_recv() {
+            Ok(event) => {
+                each(&event);
+                1
+            }
+            Err(TryRecvError::Empty) => 0,
+            Err(TryRecvError::Disconnected) => panic!("the sender is gone"),
+        }
+    }
+}
+
+/// `recv`, which blocks.
+pub struct Recv<R>(R);
+
+impl<R: BlockingRxTrait<Event> + std::marker::Send> Receiver for Recv<R> {
+    #[inline(always)]
+    fn receive(&mut self, mut each: impl FnMut(&Event)) -> usize {
+        each(&self.0.recv().expect("the sender is there"));
+        1
+    }
+}

@@ -1,0 +1,130 @@
+//! disruptor: publication into the slot, read through event pollers.
+//!
+//! Its documentation puts managed threads and pollers on a par; a managed thread would be a third
+//! one here.
+
+use ::disruptor::{
+    BusySpin, EventPoller, MultiConsumerBarrier, MultiProducer, MultiProducerBarrier, Polling,
+    Producer, SingleConsumerBarrier, SingleProducer, SingleProducerBarrier,
+};
+
+use crate::event::{BATCH, CAPACITY, Event};
+use crate::halves::{Receiver, Sender};
+
+/// No limit to the events of one poll.
+pub const ALL: usize = usize::MAX;
+
+type Single<C> = Publish<SingleProducer<Event, C>>;
+type Multi<C> = Publish<MultiProducer<Event, C>>;
+
+fn empty() -> Event {
+    Event::new(0)
+}
+
+/// Creates a single-producer disruptor with one poller.
+pub fn single<const MOST: usize, const HINT: bool>() -> (
+    Single<SingleConsumerBarrier>,
+    Poll<SingleProducerBarrier, MOST, HINT>,
+) {
+    let builder = ::disruptor::build_single_producer(CAPACITY, empty, BusySpin);
+    let (poller, builder) = builder.new_event_poller();
+    (Publish(builder.build()), Poll(poller))
+}
+
+/// Creates a multi-producer disruptor with one poller.
+pub fn multi<const MOST: usize, const HINT: bool>() -> (
+    Multi<SingleConsumerBarrier>,
+    Poll<MultiProducerBarrier, MOST, HINT>,
+) {
+    let builder = ::disruptor::build_multi_producer(CAPACITY, empty, BusySpin);
+    let (poller, builder) = builder.new_event_poller();
+    (Publish(builder.build()), Poll(poller))
+}
+
+/// Creates a single-producer disruptor with this many pollers.
+pub fn fan_out(
+    pollers: usize,
+) -> (
+    Single<MultiConsumerBarrier>,
+    Vec<Poll<SingleProducerBarrier, ALL, true>>,
+) {
+    let builder = ::disruptor::build_single_producer(CAPACITY, empty, BusySpin);
+    let mut builder = builder.with_multi_consumer();
+    let mut all = Vec::new();
+    for _ in 0..pollers {
+        let (poller, next) = builder.new_event_poller();
+        all.push(Poll(poller));
+        builder = next;
+    }
+    (Publish(builder.build()), all)
+}
+
+/// `publish` and `batch_publish`, which write the event in its slot.
+pub struct Publish<P>(P);
+
+impl<P: Producer<Event> + Send> Sender for Publish<P> {
+    #[inline(always)]
+    fn send(&mut self, event: Event) {
+        self.0.publish(|slot| *slot = event);
+    }
+
+    #[inline(always)]
+    fn send_batch(&mut self, first: u64) {
+        self.0.batch_publish(BATCH, |slots| {
+            for (slot, sequence) in slots.zip(first..) {
+                *slot = Event::new(sequence);
+            }
+        });
+    }
+}
+
+/// A poller that takes at most `MOST` events at once, with or without a spin hint when there is none.
+pub struct Poll<B, const MOST: usize, const HINT: bool>(EventPoller<Event, B>);
+
+impl<B, const MOST: usize, const HINT: bool> Receiver for Poll<B, MOST, HINT>
+where
+    EventPoller<Event, B>: Send + Polled,
+{
+    #[inline(always)]
+    fn receive(&mut self, each: impl FnMut(&Event)) -> usize {
+        self.0.polled(MOST as u64, each)
+    }
+
+    #[inline(always)]
+    fn idle() {
+        if HINT {
+            std::hint::spin_loop();
+        }
+    }
+}
+
+/// What [`Poll`] needs of a poller.
+pub trait Polled {
+    fn polled(&mut self, most: u64, each: impl FnMut(&Event)) -> usize;
+}
+
+/// The bound common to the pollers of both kinds of disruptor is private to the crate, so that no
+/// generic function can stand here.
+macro_rules! polled {
+    ($barrier:ty) => {
+        impl Polled for EventPoller<Event, $barrier> {
+            #[inline(always)]
+            fn polled(&mut self, most: u64, mut each: impl FnMut(&Event)) -> usize {
+                match self.take(most) {
+                    Ok(mut events) => {
+                        let count = (&mut events).len();
+                        for event in &mut events {
+                            each(event);
+                        }
+                        count
+                    }
+                    Err(Polling::NoEvents) => 0,
+                    Err(Polling::Shutdown) => panic!("the producer is gone"),
+                }
+            }
+        }
+    };
+}
+
+polled!(SingleProducerBarrier);
+polled!(MultiProducerBarrier);

@@ -1,0 +1,116 @@
+//! ringbus: read by reference through `poll`.
+
+use ::ringbus::{Bus, ExclusivePublisher, Publisher, Subscriber, Topic, WaitStrategy};
+
+use crate::event::{BATCH, CAPACITY, Event};
+use crate::halves::{Receiver, Sender};
+
+/// Creates a topic whose waits are of this strategy. The topic closes with its bus.
+fn topic(wait: WaitStrategy) -> (Bus, Topic<Event>) {
+    let bus = Bus::new();
+    let builder = bus.topic_builder().capacity(CAPACITY).wait(wait);
+    let topic = builder.open().expect("the topic is new");
+    (bus, topic)
+}
+
+/// Creates a topic with an exclusive publisher and this many subscribers.
+pub fn exclusive<const MOST: usize>(
+    wait: WaitStrategy,
+    subscribers: usize,
+) -> (Publish<ExclusivePublisher<Event>>, Vec<Poll<MOST>>) {
+    let (bus, topic) = topic(wait);
+    let subscribers = (0..subscribers).map(|_| Poll(topic.subscribe())).collect();
+    let publisher = topic.exclusive_publisher().expect("it is the first");
+    (
+        Publish {
+            publisher,
+            _bus: bus,
+        },
+        subscribers,
+    )
+}
+
+/// Creates a topic with a shared publisher and this many subscribers.
+pub fn shared<const MOST: usize>(
+    wait: WaitStrategy,
+    subscribers: usize,
+) -> (Publish<Publisher<Event>>, Vec<Poll<MOST>>) {
+    let (bus, topic) = topic(wait);
+    let subscribers = (0..subscribers).map(|_| Poll(topic.subscribe())).collect();
+    let publisher = topic.publisher().expect("the topic is open");
+    (
+        Publish {
+            publisher,
+            _bus: bus,
+        },
+        subscribers,
+    )
+}
+
+/// Creates a topic whose exclusive publisher makes its events in their slots, with one subscriber.
+pub fn in_place<const MOST: usize>(wait: WaitStrategy) -> (PublishWith, Poll<MOST>) {
+    let (publish, mut subscribers) = exclusive(wait, 1);
+    let subscriber = subscribers.pop().expect("there is one");
+    (PublishWith(publish), subscriber)
+}
+
+/// `publish` and `publish_batch`.
+pub struct Publish<P> {
+    publisher: P,
+    /// Keeps the topic open.
+    _bus: Bus,
+}
+
+impl Sender for Publish<ExclusivePublisher<Event>> {
+    #[inline(always)]
+    fn send(&mut self, event: Event) {
+        self.publisher.publish(event).expect("the topic is open");
+    }
+
+    #[inline(always)]
+    fn send_batch(&mut self, first: u64) {
+        let batch = (0..BATCH).map(|i| Event::new(first + i as u64));
+        self.publisher
+            .publish_batch(batch)
+            .expect("the topic is open");
+    }
+}
+
+impl Sender for Publish<Publisher<Event>> {
+    #[inline(always)]
+    fn send(&mut self, event: Event) {
+        self.publisher.publish(event).expect("the topic is open");
+    }
+
+    #[inline(always)]
+    fn send_batch(&mut self, first: u64) {
+        let batch = (0..BATCH).map(|i| Event::new(first + i as u64));
+        self.publisher
+            .publish_batch(batch)
+            .expect("the topic is open");
+    }
+}
+
+/// `publish_with`, which makes the event in its slot.
+pub struct PublishWith(Publish<ExclusivePublisher<Event>>);
+
+impl Sender for PublishWith {
+    #[inline(always)]
+    fn send(&mut self, event: Event) {
+        self.0
+            .publisher
+            .publish_with(|| event)
+            .expect("the topic is open");
+    }
+}
+
+/// `poll`, at most `MOST` events at once.
+pub struct Poll<const MOST: usize>(Subscriber<Event>);
+
+impl<const MOST: usize> Receiver for Poll<MOST> {
+    #[inline(always)]
+    fn receive(&mut self, mut each: impl FnMut(&Event)) -> usize {
+        let polled = self.0.poll(MOST, |event, _meta| each(event));
+        polled.expect("the topic is open")
+    }
+}

@@ -1,0 +1,24 @@
+//! The scenarios: which peers, under which load, held to which target.
+
+mod batches;
+mod fan_out;
+mod four_readers;
+mod one_to_one;
+mod ping_pong;
+mod shared;
+
+use crate::plan::Plan;
+use crate::report::Section;
+
+/// A scenario's name and its measurement.
+pub type Scenario = (&'static str, fn(&mut Plan) -> Section);
+
+/// All scenarios, in the order of the report.
+pub const ALL: [Scenario; 6] = [
+    ("one-to-one", one_to_one::run),
+    ("shared", shared::run),
+    ("batches", batches::run),
+    ("fan-out", fan_out::run),
+    ("four-readers", four_readers::run),
+    ("ping-pong", ping_pong::run),
+];

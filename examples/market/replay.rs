@@ -1,0 +1,223 @@
+//! One run: opens the topics, starts everybody on a thread of their own, and waits for the end.
+
+use std::error::Error;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::sync::Mutex;
+use std::sync::mpsc;
+use std::thread::{self, Scope, ScopedJoinHandle};
+use std::time::Instant;
+
+use ringbus::{Bus, Overflow};
+
+use crate::args::Args;
+use crate::capture::Capture;
+use crate::event::{Depth, Stamped, Top, Trade};
+use crate::feed::{Feed, Pace};
+use crate::oracle::Oracle;
+use crate::progress;
+use crate::reader::Reader;
+use crate::report::{Instrument, Report};
+use crate::{auditor, builder, recorder, screen, strategy};
+
+/// The tops of all instruments. One topic for all of them lets a reader of the whole market wait
+/// for one subscriber.
+const TOPS: &str = "md.tops";
+
+/// Room for the bursts of the market: the busiest milliseconds carry hundreds of events.
+const CAPACITY: usize = 1 << 12;
+
+/// Replays all captures at once.
+///
+/// # Errors
+///
+/// Nothing was replayed: a topic cannot be opened under the name of its file, the recorder's file
+/// cannot be written, or the system refuses a thread.
+pub(crate) fn run(captures: Vec<Capture>, args: &Args) -> Result<Report, Box<dyn Error>> {
+    let names: Vec<String> = captures
+        .iter()
+        .map(|capture| capture.instrument.clone())
+        .collect();
+    // Only a paced run needs to look into the files first.
+    let paced = args.pace.and_then(|multiple| {
+        let first = captures.iter().filter_map(Capture::first_received).min()?;
+        Some((multiple, first))
+    });
+    let oracles: Vec<Mutex<Oracle>> = names.iter().map(|_| Mutex::default()).collect();
+    let out = record_to(args)?;
+
+    // Everybody joins before the first feed starts: a subscriber sees what is published after it
+    // joined.
+    let bus = Bus::new();
+    let tops = bus
+        .topic_builder::<Stamped<Top>>()
+        .name(TOPS)
+        .capacity(CAPACITY)
+        .open()?;
+    let reader = |name: &str| {
+        let subscriber = tops.subscriber().name(name).open()?;
+        Ok::<_, Box<dyn Error>>(Reader::lossless(name, TOPS, subscriber))
+    };
+    let (audited, traded_on, recorded) =
+        (reader("auditor")?, reader("strategy")?, reader("recorder")?);
+    // Drop-oldest would have the screen show a whole ring of old tops one after another.
+    let watched = tops
+        .subscriber()
+        .name("screen")
+        .overflow(Overflow::Latest)
+        .open()?;
+    let watched = Reader::lossy("screen", TOPS, watched);
+
+    let (mut feeds, mut depths, mut trades) = (Vec::new(), Vec::new(), Vec::new());
+    for (instrument, capture) in captures.into_iter().enumerate() {
+        let name = format!("md.{}.depth", capture.instrument);
+        let topic = bus
+            .topic_builder::<Stamped<Depth>>()
+            .name(&name)
+            .capacity(CAPACITY)
+            .open()?;
+        let subscriber = topic.subscriber().name("builder").open()?;
+        depths.push(Reader::lossless("builder", &name, subscriber));
+        let depths = topic.exclusive_publisher()?;
+
+        let name = format!("md.{}.trades", capture.instrument);
+        let topic = bus
+            .topic_builder::<Stamped<Trade>>()
+            .name(&name)
+            .capacity(CAPACITY)
+            .open()?;
+        let subscriber = topic
+            .subscriber()
+            .name("strategy")
+            .overflow(Overflow::DropOldest)
+            .open()?;
+        trades.push(Reader::lossy("strategy", &name, subscriber));
+        let trades = topic.exclusive_publisher()?;
+
+        let (tops, lines) = (tops.publisher()?, capture.into_lines());
+        feeds.push(Feed {
+            instrument,
+            lines,
+            depths,
+            trades,
+            tops,
+            pace: None,
+        });
+    }
+
+    let start = Instant::now();
+    if let Some((multiple, first)) = paced {
+        let pace = Pace::new(multiple, first, start);
+        feeds.iter_mut().for_each(|feed| feed.pace = Some(pace));
+    }
+
+    thread::scope(|scope| {
+        let spawn = Spawn(scope);
+        let builders = depths
+            .into_iter()
+            .zip(&oracles)
+            .zip(&names)
+            .map(|((depths, oracle), name)| {
+                spawn.named(&format!("builder {name}"), move || {
+                    builder::run(depths, oracle)
+                })
+            })
+            .collect::<io::Result<Vec<_>>>()?;
+        let auditor = spawn.named("auditor", || auditor::run(audited, &oracles))?;
+        let strategy = spawn.named("strategy", || strategy::run(traded_on, trades))?;
+        let recorder = spawn.named("recorder", || recorder::run(recorded, &names, out))?;
+        let screen = spawn.named("screen", || screen::run(watched, &names))?;
+
+        let (running, ended) = mpsc::channel();
+        let feeds = feeds
+            .into_iter()
+            .zip(&names)
+            .map(|(feed, name)| {
+                let running = running.clone();
+                spawn.named(&format!("feed {name}"), move || {
+                    let volume = feed.run();
+                    drop(running);
+                    volume
+                })
+            })
+            .collect::<io::Result<Vec<_>>>()?;
+        drop(running);
+        progress::show(&bus, &ended, start);
+
+        let volumes: Vec<_> = feeds.into_iter().map(join).collect();
+        let builders = builders.into_iter().map(join).collect::<Vec<_>>();
+        let audited = join(auditor);
+        let (strategy, signals) = join(strategy);
+        let (recorded, record) = join(recorder);
+        let elapsed = start.elapsed();
+        let (watched, frame) = join(screen);
+
+        let (depths, synchronised): (Vec<_>, Vec<_>) = builders.into_iter().unzip();
+        let verdict = |oracle: &Mutex<Oracle>| {
+            let oracle = oracle
+                .lock()
+                .unwrap_or_else(|poisoned| poisoned.into_inner());
+            oracle.verdict()
+        };
+        let instruments = names
+            .iter()
+            .zip(volumes)
+            .zip(synchronised)
+            .zip(&oracles)
+            .map(|(((name, volume), synchronised), oracle)| Instrument {
+                name: name.clone(),
+                volume,
+                synchronised,
+                verdict: verdict(oracle),
+            })
+            .collect();
+        let readers = depths
+            .into_iter()
+            .chain([audited])
+            .chain(strategy)
+            .chain([recorded, watched])
+            .collect();
+        let snapshot = bus.snapshot();
+        Ok(Report {
+            instruments,
+            readers,
+            snapshot,
+            signals,
+            record,
+            frame,
+            elapsed,
+        })
+    })
+}
+
+fn record_to(args: &Args) -> Result<Box<dyn Write + Send>, String> {
+    let Some(path) = &args.record else {
+        return Ok(Box::new(io::sink()));
+    };
+    match File::create(path) {
+        Ok(file) => Ok(Box::new(BufWriter::new(file))),
+        Err(error) => Err(format!("cannot write {}: {error}", path.display())),
+    }
+}
+
+/// Starts named threads: the name is what a debugger, a profiler and a panic message show.
+#[derive(Clone, Copy)]
+struct Spawn<'scope, 'env>(&'scope Scope<'scope, 'env>);
+
+impl<'scope> Spawn<'scope, '_> {
+    fn named<R: Send + 'scope>(
+        self,
+        name: &str,
+        work: impl FnOnce() -> R + Send + 'scope,
+    ) -> io::Result<ScopedJoinHandle<'scope, R>> {
+        thread::Builder::new()
+            .name(name.to_owned())
+            .spawn_scoped(self.0, work)
+    }
+}
+
+fn join<R>(thread: ScopedJoinHandle<'_, R>) -> R {
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}

@@ -1,0 +1,154 @@
+//! Steady state allocates nothing. Alone in its binary, as the allocator counts for the whole process; and
+//! one test, as tests run beside each other.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ringbus::{Bus, Overflow, WaitStrategy};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+#[expect(unsafe_code, reason = "an allocator that counts is the test")]
+// SAFETY: everything is handed to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's obligations are those of the system's allocator.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Runs `work` until it is warm, then checks that it allocates nothing.
+#[track_caller]
+fn allocates_nothing(what: &str, mut work: impl FnMut()) {
+    for _ in 0..300 {
+        work();
+    }
+    // The test harness has threads of its own, which allocate now and then.
+    let fewest = (0..5)
+        .map(|_| {
+            let before = ALLOCATIONS.load(Ordering::Relaxed);
+            for _ in 0..300 {
+                work();
+            }
+            ALLOCATIONS.load(Ordering::Relaxed) - before
+        })
+        .min();
+    assert_eq!(fewest, Some(0), "{what} allocates");
+}
+
+#[test]
+fn steady_state_allocates_nothing() {
+    let bus = Bus::new();
+    for wait in [WaitStrategy::Spin, WaitStrategy::Yield, WaitStrategy::Park] {
+        let topic = bus
+            .topic_builder::<u64>()
+            .name(format!("{wait:?}"))
+            .capacity(64)
+            .wait(wait)
+            .keep_open()
+            .open()
+            .unwrap();
+        let mut subscriber = topic.subscribe();
+        let mut lossy = topic
+            .subscriber()
+            .overflow(Overflow::DropOldest)
+            .open()
+            .unwrap();
+        let mut latest = topic
+            .subscriber()
+            .overflow(Overflow::Latest)
+            .open()
+            .unwrap();
+        let mut filtered = topic
+            .subscriber()
+            .filter(|event: &u64| event.is_multiple_of(2))
+            .open()
+            .unwrap();
+
+        let publisher = topic.publisher().unwrap();
+        allocates_nothing("publish and recv", || {
+            publisher.publish(1).unwrap();
+            publisher.publish(2).unwrap();
+            assert_eq!(subscriber.recv(), Ok(1));
+            assert_eq!(subscriber.try_recv(), Ok(2));
+            assert_eq!(filtered.recv(), Ok(2));
+        });
+        allocates_nothing("try_publish and poll", || {
+            publisher.try_publish(2).unwrap();
+            assert_eq!(subscriber.poll(64, |_, _| ()), Ok(1));
+            assert_eq!(filtered.poll(64, |_, _| ()), Ok(1));
+        });
+        allocates_nothing("batches of a shared publisher", || {
+            publisher.publish_batch([1, 2, 3, 4]).unwrap();
+            publisher.try_publish_batch([1, 2, 3, 4]).unwrap();
+            let sum = subscriber.poll_batch(64, |batch| batch.map(|(event, _)| *event).sum());
+            assert_eq!(sum, Ok(Some(20_u64)));
+            assert_eq!(filtered.poll(64, |_, _| ()), Ok(4));
+        });
+        allocates_nothing("refused publishes", || {
+            while publisher.try_publish(2).is_ok() {}
+            assert_eq!(subscriber.try_iter().count(), 64);
+            assert_eq!(filtered.try_iter().count(), 64);
+        });
+        allocates_nothing("a lossy overrun and what is read after it", || {
+            for _ in 0..10 {
+                publisher.publish_batch([2; 20]).unwrap();
+                subscriber.poll(64, |_, _| ()).unwrap();
+                filtered.poll(64, |_, _| ()).unwrap();
+            }
+            // What it holds from the last time comes before the notice of the loss.
+            assert!((0..16).any(|_| lossy.recv().is_err()));
+            assert!(lossy.poll(16, |_, _| ()).unwrap() > 0);
+            // Holds on to events, which publishers step over.
+            lossy
+                .poll_batch(8, |mut batch| batch.next().map(drop))
+                .unwrap();
+            assert_eq!(latest.poll(16, |_, _| ()), Ok(1));
+            publisher.publish(2).unwrap();
+            assert_eq!(latest.recv(), Ok(2));
+            subscriber.poll(64, |_, _| ()).unwrap();
+            filtered.poll(64, |_, _| ()).unwrap();
+        });
+        drop(publisher);
+
+        let mut publisher = topic.exclusive_publisher().unwrap();
+        allocates_nothing("an exclusive publisher", || {
+            publisher.publish(1).unwrap();
+            publisher.try_publish(2).unwrap();
+            publisher.publish_with(|| 3).unwrap();
+            publisher.publish_batch([4, 5, 6]).unwrap();
+            assert_eq!(subscriber.try_iter().count(), 6);
+            assert_eq!(filtered.poll(64, |_, _| ()), Ok(3));
+            assert!(lossy.poll(64, |_, _| ()).unwrap() > 0);
+            assert_eq!(latest.poll(64, |_, _| ()), Ok(1));
+        });
+        drop(publisher);
+
+        allocates_nothing("waiting in vain", || {
+            let timeout = std::time::Duration::from_micros(10);
+            assert!(subscriber.recv_timeout(timeout).is_err());
+        });
+        allocates_nothing("publishing without a publisher", || {
+            topic.publish(2).unwrap();
+            assert_eq!(subscriber.recv(), Ok(2));
+            assert_eq!(filtered.recv(), Ok(2));
+        });
+    }
+}

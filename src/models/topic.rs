@@ -3,7 +3,7 @@
 use loom::thread;
 
 use super::explore;
-use crate::channel::{Core, PublishError, RecvError, Settings, Topic};
+use crate::channel::{Core, Overflow, PublishError, RecvError, Settings, Topic};
 
 fn topic(capacity: usize) -> Topic<u64> {
     let settings = Settings {
@@ -130,6 +130,27 @@ fn two_blocking_publishers() {
         for publisher in publishers {
             publisher.join().unwrap().unwrap();
         }
+    });
+}
+
+/// A publisher a lap ahead waits for one that is in the middle of a publish; no reader would wake it.
+#[test]
+fn finishing_frees_a_blocked_publisher() {
+    explore(Some(3), || {
+        let topic = topic(1);
+        let _lossy = topic
+            .subscriber()
+            .overflow(Overflow::Latest)
+            .open()
+            .unwrap();
+        let other = topic.publisher().unwrap();
+        let publisher = topic.publisher().unwrap();
+        let publishing = thread::spawn(move || {
+            other.publish(1).unwrap();
+            other
+        });
+        publisher.publish(2).unwrap();
+        publishing.join().unwrap();
     });
 }
 

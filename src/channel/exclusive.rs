@@ -261,7 +261,7 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
                 None => self.batch(events, patience),
             };
         };
-        let mut range = None;
+        let mut range: Option<Range<u64>> = None;
         let mut left = length;
         while left > 0 {
             let claimed = match publish::claim(core, writer, patience, left as u64) {
@@ -274,20 +274,13 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
                     return Err(PublishBatchError::Full(events));
                 }
             };
-            // Dropped after the claim, which makes holes of what a panic leaves.
-            let _announce = Announce::new::<SoleWriter<T>>(core);
             let count = claimed.room();
-            let mut claim = writer.ring().fill(claimed);
-            left -= count;
-            for _ in 0..count {
-                let Some(event) = events.next() else {
-                    left = 0;
-                    break;
-                };
-                let (sequence, old) = claim.write(event);
-                publish::extend(&mut range, sequence);
-                drop(old);
-            }
+            let announce = Announce::new::<SoleWriter<T>>(core);
+            let part = writer.ring().write_all(claimed, &mut events, drop);
+            drop(announce);
+            range = publish::join(range, part);
+            // An iterator that ends early ends the batch.
+            left = left.min(events.len()).min(left - count);
         }
         let next = writer.ring().next_sequence();
         Ok(range.unwrap_or(next..next))

@@ -246,10 +246,10 @@ fn claim_patiently<T, W: Writer<T>>(
     outcome
 }
 
-/// The sequences from the first to the last of a batch.
-pub(crate) fn extend(range: &mut Option<Range<u64>>, sequence: u64) {
-    match range {
-        Some(range) => range.end = sequence + 1,
-        None => *range = Some(sequence..sequence + 1),
+/// The sequences of a batch that went in parts, from the first to the last.
+pub(crate) fn join(before: Option<Range<u64>>, part: Option<Range<u64>>) -> Option<Range<u64>> {
+    match (before, part) {
+        (Some(before), Some(part)) => Some(before.start..part.end),
+        (before, part) => before.or(part),
     }
 }

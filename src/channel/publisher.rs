@@ -239,15 +239,10 @@ impl<T: Send + Sync + 'static> Publisher<T> {
             };
             let announce = Announce::new::<&Ring<T>>(&self.core);
             let count = claimed.room();
-            let part = ring.write_all(claimed, batch.drain(..count), &mut replaced);
+            let mut events = batch.drain(..count);
+            let part = ring.write_all(claimed, &mut events, |old| replaced.push(old));
             drop(announce);
-            range = match (range, part) {
-                (Some(range), Some(part)) => Some(Range {
-                    end: part.end,
-                    ..range
-                }),
-                (range, part) => range.or(part),
-            };
+            range = publish::join(range, part);
         }
         // User code, so last.
         replaced.clear();

@@ -512,9 +512,11 @@ impl<T> Reader<T> {
             ..
         } = self;
         let first = *next;
-        let ring = &**ring;
+        // Held here, as an acquiring load keeps the compiler from holding anything that is loaded.
+        let slots = &*ring.slots;
+        let slot = |sequence: u64| &slots[sequence as usize & (slots.len() - 1)];
         let mut end = first;
-        while end - first < max && ring.slot(end).stamp().is_event(end) {
+        while end - first < max && slot(end).stamp().is_event(end) {
             end += 1;
         }
         let mut run = Run {
@@ -529,7 +531,7 @@ impl<T> Reader<T> {
             run.next = sequence + 1;
             // SAFETY: the stamp of this event was seen above (R2), and the reader tells publishers that it
             // has passed the sequence when `run` is dropped, which is after this (R4).
-            unsafe { ring.slot(sequence).read(|event| f(event, sequence)) };
+            unsafe { slot(sequence).read(|event| f(event, sequence)) };
         }
         end - first
     }

@@ -191,28 +191,33 @@ impl<T> Ring<T> {
         (sequence, None)
     }
 
-    /// Writes the events of claimed sequences, in order, and keeps the values that their slots give up.
-    /// There must be as many events as the claim has room for.
+    /// Writes events to claimed sequences, in order, as long as there are both, and hands the values that
+    /// their slots give up to `give`. Sequences that are left over become holes, also when user code unwinds.
+    ///
+    /// Returns the sequences from the first to the last event.
     #[inline(always)]
     pub(crate) fn write_all(
         &self,
         claimed: Claimed,
-        events: impl Iterator<Item = T>,
-        replaced: &mut Vec<T>,
+        events: &mut impl Iterator<Item = T>,
+        mut give: impl FnMut(T),
     ) -> Option<Range<u64>> {
         if claimed.holes > 0 {
-            return self.write_stepped(claimed, events, replaced);
+            return self.write_stepped(claimed, events, give);
         }
-        let range = claimed.from..claimed.end;
+        let sequences = claimed.from..claimed.end;
+        let first = sequences.start;
         let mut claim = self.fill(claimed);
-        for (sequence, event) in range.clone().zip(events) {
-            // Never dropped between two events: nothing here can unwind but `replaced`, which drops the
-            // claim and skips the rest.
+        for sequence in sequences {
+            let Some(event) = events.next() else { break };
+            // Before user code may unwind again.
             claim.next = sequence + 1;
             let (_, old) = self.write(Turn(sequence), event);
-            replaced.extend(old);
+            if let Some(old) = old {
+                give(old);
+            }
         }
-        Some(range)
+        (claim.next > first).then_some(first..claim.next)
     }
 
     #[cold]
@@ -220,15 +225,19 @@ impl<T> Ring<T> {
     fn write_stepped(
         &self,
         claimed: Claimed,
-        events: impl Iterator<Item = T>,
-        replaced: &mut Vec<T>,
+        events: &mut impl Iterator<Item = T>,
+        mut give: impl FnMut(T),
     ) -> Option<Range<u64>> {
         let mut range: Option<Range<u64>> = None;
+        let room = claimed.room();
         let mut claim = self.fill(claimed);
-        for event in events {
+        for _ in 0..room {
+            let Some(event) = events.next() else { break };
             let (sequence, old) = claim.write(event);
-            replaced.extend(old);
             range = Some(range.map_or(sequence, |range| range.start)..sequence + 1);
+            if let Some(old) = old {
+                give(old);
+            }
         }
         range
     }

@@ -58,7 +58,9 @@ fn run() -> Result<bool, String> {
     for model in models {
         let (caught, report) = check(&binary, model, None)?;
         if caught || !report.contains("1 passed") {
-            return Err(format!("model {model} must pass without a mutant:\n{report}"));
+            return Err(format!(
+                "model {model} must pass without a mutant:\n{report}"
+            ));
         }
     }
 
@@ -73,7 +75,10 @@ fn run() -> Result<bool, String> {
         let (caught, report) = check(&binary, &mutant.model, Some(&mutant.name))?;
         let seconds = start.elapsed().as_secs_f32();
         let verdict = if caught { "caught" } else { "SURVIVED" };
-        println!("{verdict:<9} {:<28} by {:<44} {seconds:>6.1} s", mutant.name, mutant.model);
+        println!(
+            "{verdict:<9} {:<28} by {:<44} {seconds:>6.1} s",
+            mutant.name, mutant.model
+        );
         if !caught {
             survivors += 1;
             println!("{report}");
@@ -118,11 +123,17 @@ fn parse(list: &str) -> Result<Vec<Mutant>, String> {
                 });
                 adding = false;
             }
-            let edit = mutant.edits.last_mut().ok_or_else(|| fault("no edit begun"))?;
+            let edit = mutant
+                .edits
+                .last_mut()
+                .ok_or_else(|| fault("no edit begun"))?;
             push_line(&mut edit.from, from);
         } else if let Some(to) = line.strip_prefix("+ ") {
             let switch = format!("crate::sync::mutant(\"{}\")", mutant.name);
-            let edit = mutant.edits.last_mut().ok_or_else(|| fault("nothing to replace"))?;
+            let edit = mutant
+                .edits
+                .last_mut()
+                .ok_or_else(|| fault("nothing to replace"))?;
             push_line(&mut edit.to, &to.replace("MUTANT", &switch));
             adding = true;
         } else {
@@ -204,7 +215,10 @@ fn replace_once(text: &str, from: &str, to: &str) -> Result<String, String> {
         })
         .collect();
     let [at] = places[..] else {
-        return Err(format!("stands {} times, must stand once: {from}", places.len()));
+        return Err(format!(
+            "stands {} times, must stand once: {from}",
+            places.len()
+        ));
     };
     let mut replaced = lines[..at].to_vec();
     replaced.push(to);
@@ -215,7 +229,13 @@ fn replace_once(text: &str, from: &str, to: &str) -> Result<String, String> {
 /// Builds the models of the copy; the path of their binary.
 fn build(scratch: &Path) -> Result<PathBuf, String> {
     let output = Command::new(env!("CARGO"))
-        .args(["test", "--release", "--lib", "--no-run", "--message-format=json"])
+        .args([
+            "test",
+            "--release",
+            "--lib",
+            "--no-run",
+            "--message-format=json",
+        ])
         .current_dir(scratch)
         .env("RUSTFLAGS", "--cfg ringbus_loom --cap-lints allow")
         .env("CARGO_TARGET_DIR", scratch.join("target"))

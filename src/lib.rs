@@ -133,7 +133,7 @@
 //!
 //! | operation                                  | progress                           | allocates      | may block              |
 //! |--------------------------------------------|------------------------------------|----------------|------------------------|
-//! | [`ExclusivePublisher::try_publish`]        | wait-free but for a walk over the members once in a quarter of the ring | no | no |
+//! | [`ExclusivePublisher::try_publish`]        | wait-free but for a walk over the members once in half a ring | no | no |
 //! | [`Publisher::try_publish`]                 | lock-free within a stretch of the ring, a lock among publishers between stretches | no | no |
 //! | [`publish`](Publisher::publish)            | as above                           | no             | for lossless subscribers |
 //! | [`Publisher::publish_batch`]               | as above                           | until its buffer has grown | as above   |

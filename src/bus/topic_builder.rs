@@ -65,7 +65,7 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
     /// How many events a subscriber may be behind: 1 to [`MAX_CAPACITY`], rounded up to a power of two;
     /// 1024 by default.
     ///
-    /// The ring has as many slots, at least 64, and twice as many if nearly all of the capacity is to be
+    /// The ring has as many slots, at least 64, and twice as many if more than half of the capacity is to be
     /// [retained](Self::retain).
     pub fn capacity(mut self, events: usize) -> Self {
         self.capacity = Some(events);

@@ -49,8 +49,8 @@ pub enum Start {
     /// The newest one in the ring, or the next one if there is none.
     Latest,
     /// The oldest one in the ring, but not more than the topic's `retain`, if that is set. Without
-    /// `retain` it is whatever has not been given up for overwriting: at most the capacity, at least three
-    /// quarters of it, once so many have been published to the ring.
+    /// `retain` it is whatever has not been given up for overwriting: at most the capacity, at least half
+    /// of it, once so many have been published to the ring.
     Oldest,
     /// The event of this sequence.
     From(u64),

@@ -41,9 +41,9 @@ impl Settings {
     pub(crate) fn shape(&self, first: u64) -> Shape {
         let capacity = self.capacity as u64;
         let tight = capacity.max(MIN_SLOTS);
-        // A plan reaches a quarter of the slots ahead, and what lies one lap behind its reach can no longer
+        // A plan reaches half the slots ahead, and what lies one lap behind its reach can no longer
         // be joined; with twice the slots the whole capacity can.
-        let slots = if self.retain as u64 > tight - tight / 4 {
+        let slots = if self.retain as u64 > tight / 2 {
             tight * 2
         } else {
             tight

@@ -238,7 +238,7 @@ impl<T> Ring<T> {
     pub(super) fn stride(&self) -> u64 {
         let spare = self.shape.slots - self.shape.capacity;
         spare
-            .max(self.shape.slots / 4)
+            .max(self.shape.slots / 2)
             .clamp(1, self.shape.capacity)
     }
 

@@ -84,7 +84,7 @@ impl Bus {
 
     /// Opens a topic with settings of its own.
     pub fn topic_builder<T: Send + Sync + 'static>(&self) -> TopicBuilder<'_, T> {
-        TopicBuilder::new(self)
+        TopicBuilder::new(self.registry())
     }
 
     /// Publishes an event to the topic of its type that has no name, where it is not hot: the topic is

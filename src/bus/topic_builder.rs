@@ -2,12 +2,12 @@
 
 use std::marker::PhantomData;
 
-use super::bus::Bus;
 use super::error::TopicError;
+use super::registry::Registry;
 use crate::channel::{MAX_CAPACITY, MAX_NAME, Settings, Topic, WaitStrategy};
 use crate::ring::MAX_SEQUENCE;
 
-/// Opens a [`Topic`] with settings of its own; made by [`Bus::topic_builder`].
+/// Opens a [`Topic`] with settings of its own; made by [`Bus::topic_builder`](crate::Bus::topic_builder).
 ///
 /// ```
 /// use ringbus::{Bus, WaitStrategy};
@@ -32,7 +32,7 @@ use crate::ring::MAX_SEQUENCE;
 #[derive(Debug)]
 #[must_use = "a builder opens a topic when it is told to"]
 pub struct TopicBuilder<'a, T> {
-    bus: &'a Bus,
+    registry: &'a Registry,
     name: Option<String>,
     capacity: Option<usize>,
     wait: Option<WaitStrategy>,
@@ -43,9 +43,9 @@ pub struct TopicBuilder<'a, T> {
 }
 
 impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
-    pub(crate) fn new(bus: &'a Bus) -> Self {
+    pub(crate) fn new(registry: &'a Registry) -> Self {
         Self {
-            bus,
+            registry,
             name: None,
             capacity: None,
             wait: None,
@@ -109,10 +109,7 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
     /// bounds, or when the topic is open already and one of the settings given here differs.
     pub fn open(self) -> Result<Topic<T>, TopicError> {
         let settings = self.settings()?;
-        let (topic, new) = self
-            .bus
-            .registry()
-            .open::<T>(self.name.as_deref(), settings);
+        let (topic, new) = self.registry.open::<T>(self.name.as_deref(), settings);
         if !new {
             self.check_against(topic.core().settings())?;
         }

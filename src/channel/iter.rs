@@ -7,14 +7,37 @@ use super::subscriber::Subscriber;
 #[derive(Debug)]
 #[must_use = "iterators are lazy"]
 pub struct Iter<'a, T: Send + Sync + 'static> {
-    pub(crate) subscriber: &'a mut Subscriber<T>,
+    subscriber: &'a mut Subscriber<T>,
 }
 
 /// Takes what is there; made by [`Subscriber::try_iter`].
 #[derive(Debug)]
 #[must_use = "iterators are lazy"]
 pub struct TryIter<'a, T: Send + Sync + 'static> {
-    pub(crate) subscriber: &'a mut Subscriber<T>,
+    subscriber: &'a mut Subscriber<T>,
+}
+
+impl<T: Send + Sync + 'static> Subscriber<T> {
+    /// Waits for clones of one event after the other, until the topic is closed or the subscriber
+    /// disconnected.
+    ///
+    /// Losses do not end the iteration: each event comes with the number of those missed before it.
+    pub fn iter(&mut self) -> Iter<'_, T>
+    where
+        T: Clone,
+    {
+        Iter { subscriber: self }
+    }
+
+    /// Takes clones of the events that are there, until there are none.
+    ///
+    /// Losses do not end the iteration: each event comes with the number of those missed before it.
+    pub fn try_iter(&mut self) -> TryIter<'_, T>
+    where
+        T: Clone,
+    {
+        TryIter { subscriber: self }
+    }
 }
 
 impl<T: Clone + Send + Sync + 'static> Iterator for Iter<'_, T> {

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use super::batch::{Batch, Filter, Meta};
 use super::core::{Core, Listing};
 use super::error::{PollError, RecvError, RecvTimeoutError, SubscribeError, TryRecvError};
-use super::iter::{Iter, TryIter};
 use super::overflow::{Overflow, Start};
 use crate::ring::{Found, Policy, Reader};
 use crate::sync::Arc;
@@ -151,27 +150,6 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     {
         self.recv_until(Some(deadline))?
             .ok_or(RecvTimeoutError::Timeout)
-    }
-
-    /// Waits for clones of one event after the other, until the topic is closed or the subscriber
-    /// disconnected.
-    ///
-    /// Losses do not end the iteration: each event comes with the number of those missed before it.
-    pub fn iter(&mut self) -> Iter<'_, T>
-    where
-        T: Clone,
-    {
-        Iter { subscriber: self }
-    }
-
-    /// Takes clones of the events that are there, until there are none.
-    ///
-    /// Losses do not end the iteration: each event comes with the number of those missed before it.
-    pub fn try_iter(&mut self) -> TryIter<'_, T>
-    where
-        T: Clone,
-    {
-        TryIter { subscriber: self }
     }
 
     /// Shows up to `max` events to `handler`, and returns how many it showed; never blocks.

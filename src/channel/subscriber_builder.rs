@@ -3,13 +3,14 @@
 use std::fmt;
 
 use super::batch::Filter;
+use super::core::Core;
 use super::error::SubscribeError;
 use super::overflow::{Overflow, Start};
 use super::settings::MAX_NAME;
 use super::subscriber::Subscriber;
-use super::topic::Topic;
+use crate::sync::Arc;
 
-/// Opens a [`Subscriber`] that differs from the plain one; made by [`Topic::subscriber`].
+/// Opens a [`Subscriber`] that differs from the plain one; made by [`Topic::subscriber`](crate::Topic::subscriber).
 ///
 /// ```
 /// use ringbus::{Bus, Overflow, RecvError, Start};
@@ -39,7 +40,7 @@ use super::topic::Topic;
 /// ```
 #[must_use = "a builder subscribes when it is opened"]
 pub struct SubscriberBuilder<'a, T: Send + Sync + 'static> {
-    topic: &'a Topic<T>,
+    core: &'a Arc<Core<T>>,
     name: Option<String>,
     overflow: Overflow,
     start: Start,
@@ -47,9 +48,9 @@ pub struct SubscriberBuilder<'a, T: Send + Sync + 'static> {
 }
 
 impl<'a, T: Send + Sync + 'static> SubscriberBuilder<'a, T> {
-    pub(crate) fn new(topic: &'a Topic<T>) -> Self {
+    pub(crate) fn new(core: &'a Arc<Core<T>>) -> Self {
         Self {
-            topic,
+            core,
             name: None,
             overflow: Overflow::default(),
             start: Start::default(),
@@ -99,7 +100,7 @@ impl<'a, T: Send + Sync + 'static> SubscriberBuilder<'a, T> {
             return Err(SubscribeError::Name(name.len()));
         }
         Subscriber::join(
-            self.topic.core(),
+            self.core,
             self.name.as_deref(),
             self.overflow,
             self.start,
@@ -111,7 +112,7 @@ impl<'a, T: Send + Sync + 'static> SubscriberBuilder<'a, T> {
 impl<T: Send + Sync + 'static> fmt::Debug for SubscriberBuilder<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SubscriberBuilder")
-            .field("topic", &self.topic.name())
+            .field("topic", &self.core.name())
             .field("name", &self.name)
             .field("overflow", &self.overflow)
             .field("start", &self.start)

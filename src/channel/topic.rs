@@ -20,6 +20,9 @@ use crate::sync::Arc;
 /// [`retain`](crate::TopicBuilder::retain); what is published before that gets its sequence and is
 /// dropped.
 ///
+/// An event stays in the ring until it is overwritten or the topic goes. One that owns a handle of its own
+/// topic therefore keeps the topic in memory.
+///
 /// # Closing
 ///
 /// | what happens                                   | what closes                                     |
@@ -112,7 +115,7 @@ impl<T: Send + Sync + 'static> Topic<T> {
 
     /// A subscriber with a name, an overflow policy, a filter or another start.
     pub fn subscriber(&self) -> SubscriberBuilder<'_, T> {
-        SubscriberBuilder::new(self)
+        SubscriberBuilder::new(&self.core)
     }
 
     /// Takes no more events; see [Closing](Topic#closing).

@@ -1,7 +1,7 @@
 //! The membership table: seats that are added, taken and left while publishers walk over them.
 
 use super::member::Member;
-use crate::sync::{Arc, CachePadded, Counter, FIRST_SEATS, Mutex, OnceCell};
+use crate::sync::{Arc, AtomicUsize, CachePadded, Counter, FIRST_SEATS, Mutex, OnceCell, Ordering};
 
 /// Seats in blocks of doubling size. A block is never freed before the table, so a publisher walks the
 /// blocks without a lock; joining and leaving go through the roster, whose lock no publisher takes.
@@ -16,6 +16,9 @@ pub(crate) struct Members {
 #[derive(Debug)]
 struct Block {
     seats: Box<[CachePadded<Member>]>,
+    /// Seats from here on were never taken, and a plan need not look at them. Set before the seat's member
+    /// enters, so the barriers of edge `join` show it as they show the member.
+    taken: AtomicUsize,
     next: OnceCell<Arc<Block>>,
 }
 
@@ -52,6 +55,7 @@ impl Block {
             seats: (0..seats)
                 .map(|_| CachePadded::new(Member::empty()))
                 .collect(),
+            taken: AtomicUsize::new(0),
             next: OnceCell::new(),
         })
     }
@@ -87,14 +91,14 @@ impl Members {
         }
     }
 
-    /// Every seat, taken or not, block by block: a plan walks over all of them, in two plain loops.
+    /// Every seat that was ever taken, block by block: a plan walks over all of them, in two plain loops.
     #[inline]
     pub(crate) fn blocks(&self) -> impl Iterator<Item = &[CachePadded<Member>]> {
         let mut block = Some(&*self.first);
         std::iter::from_fn(move || {
             let current = block?;
             block = current.next.get().map(|next| &**next);
-            Some(&*current.seats)
+            Some(&current.seats[..current.taken.load(Ordering::Relaxed)])
         })
     }
 
@@ -138,6 +142,14 @@ impl Members {
 
 impl Roster {
     fn take(&mut self, first: &Arc<Block>) -> Seat {
+        let seat = self.find(first);
+        // Only written under the roster's lock.
+        let taken = seat.block.taken.load(Ordering::Relaxed).max(seat.index + 1);
+        seat.block.taken.store(taken, Ordering::Relaxed);
+        seat
+    }
+
+    fn find(&mut self, first: &Arc<Block>) -> Seat {
         let free = self.empty.iter().rposition(EmptySeat::is_free);
         if let Some(free) = free {
             return self.empty.swap_remove(free).seat;

@@ -145,19 +145,10 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
                 None => self.publish_with(build),
             };
         };
-        if let Some(turn) = writer.claim_now() {
-            let announce = Announce::new::<SoleWriter<T>>(core);
-            let (sequence, old) = writer.ring().build(turn, build);
-            drop(announce);
-            drop(old);
-            return Ok(sequence);
-        }
-        match publish::claim(core, writer, Patience::Until(None), 1) {
-            Ok(claimed) => {
+        match publish::turn(core, writer, Patience::Until(None)) {
+            Ok(turn) => {
                 let announce = Announce::new::<SoleWriter<T>>(core);
-                let mut claim = writer.ring().fill(claimed);
-                let (sequence, old) = claim.build(build);
-                drop(claim);
+                let (sequence, old) = writer.ring().build(turn, build);
                 drop(announce);
                 drop(old);
                 Ok(sequence)

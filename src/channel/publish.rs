@@ -142,18 +142,28 @@ pub(crate) fn one<T, W: Writer<T>>(
     patience: Patience,
     event: T,
 ) -> Result<u64, (Refusal, T)> {
-    let turn = match writer.claim_now() {
-        Some(turn) => turn,
-        None => match turn_slow(core, writer, patience) {
-            Ok(turn) => turn,
-            Err(refusal) => return Err((refusal, event)),
-        },
+    let turn = match turn(core, writer, patience) {
+        Ok(turn) => turn,
+        Err(refusal) => return Err((refusal, event)),
     };
     let (sequence, old) = writer.ring().write(turn, event);
     drop(Announce::new::<W>(core));
     // User code, so last.
     drop(old);
     Ok(sequence)
+}
+
+/// Claims one sequence.
+#[inline(always)]
+pub(crate) fn turn<T, W: Writer<T>>(
+    core: &Core<T>,
+    writer: &mut W,
+    patience: Patience,
+) -> Result<Turn, Refusal> {
+    match writer.claim_now() {
+        Some(turn) => Ok(turn),
+        None => turn_slow(core, writer, patience),
+    }
 }
 
 #[cold]

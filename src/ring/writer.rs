@@ -74,34 +74,13 @@ impl<T> Claim<'_, T> {
         (sequence, old)
     }
 
-    /// Builds the next event in its slot, if its type has no drop glue, and on the way there otherwise.
-    ///
-    /// When `build` panics, the sequence becomes a hole.
-    #[inline(always)]
-    pub(crate) fn build(&mut self, build: impl FnOnce() -> T) -> (u64, Option<T>) {
-        if needs_drop::<T>() {
-            return self.write(build());
-        }
-        let sequence = self.peek();
-        // SAFETY: as in `write`. The claim passes the sequence below, after `build` has returned: when it
-        // panics, the drop of the claim skips the sequence, which then was not written.
-        unsafe { self.ring.slot(sequence).build(sequence, build) };
-        self.next = sequence + 1;
-        (sequence, None)
-    }
-
     #[inline(always)]
     fn take(&mut self) -> u64 {
-        let sequence = self.peek();
-        self.next = sequence + 1;
-        sequence
-    }
-
-    #[inline(always)]
-    fn peek(&mut self) -> u64 {
         self.pass_stepped();
         assert!(self.next < self.end, "the claim must not be full");
-        self.next
+        let sequence = self.next;
+        self.next = sequence + 1;
+        sequence
     }
 
     #[inline(always)]
@@ -166,8 +145,8 @@ impl<T> Ring<T> {
         Some(Turn(sequence))
     }
 
-    /// Builds the event of a claimed sequence in its slot, if its type has no drop glue; otherwise gives the
-    /// turn back.
+    /// Builds the event of a claimed sequence: in its slot if its type has no drop glue, on the way there
+    /// otherwise.
     ///
     /// When `build` panics, the sequence becomes a hole.
     #[inline(always)]

@@ -157,7 +157,7 @@ fn finishing_frees_a_blocked_publisher() {
 /// The first subscriber allocates the ring beside a publisher that has found none.
 #[test]
 fn ring_appears_under_a_publisher() {
-    explore(None, || {
+    explore(Some(3), || {
         let topic = topic(2);
         let mut publisher = topic.exclusive_publisher().unwrap();
         let publishing = thread::spawn(move || {

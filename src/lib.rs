@@ -153,6 +153,7 @@
 mod bus;
 mod channel;
 mod ring;
+mod select;
 mod sync;
 
 #[cfg(all(test, ringbus_loom))]
@@ -164,6 +165,10 @@ pub use channel::{
     PublishBatchError, PublishError, PublishTimeoutError, Publisher, PublisherError, RecvError,
     RecvTimeoutError, Start, SubscribeError, Subscriber, SubscriberBuilder, SubscriberSnapshot,
     Topic, TopicSnapshot, TryIter, TryPublishError, TryRecvError, WaitStrategy,
+};
+pub use select::{
+    Budget, Clock, Context, Ended, HandlerGuard, HandlerId, HandlerPanic, MissedTicks, OnPanic,
+    OutboxError, Priority, Reactor, ReactorBuilder, ReactorSnapshot, RunError, StopHandle, Turn,
 };
 
 /// The end of a topic's sequences: one that comes there closes. At a thousand million events a second that

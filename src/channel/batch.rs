@@ -27,6 +27,7 @@ pub struct Batch<'a, T> {
     filter: Option<&'a mut Filter<T>>,
     first: Option<(&'a T, Meta)>,
     left: usize,
+    taken: usize,
 }
 
 impl<'a, T> Batch<'a, T> {
@@ -41,9 +42,20 @@ impl<'a, T> Batch<'a, T> {
             filter,
             first: None,
             left: max,
+            taken: 0,
         };
         batch.first = Some(batch.take_next()?);
         Some(batch)
+    }
+
+    /// Events missed before the first one, if nothing was taken yet.
+    pub(crate) fn missed(&self) -> u64 {
+        self.first.map_or(0, |(_, meta)| meta.missed)
+    }
+
+    /// How many events were taken from it.
+    pub(crate) fn taken(&self) -> usize {
+        self.taken
     }
 
     fn take_next(&mut self) -> Option<(&'a T, Meta)> {
@@ -64,7 +76,9 @@ impl<'a, T> Iterator for Batch<'a, T> {
     type Item = (&'a T, Meta);
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.first.take().or_else(|| self.take_next())
+        let next = self.first.take().or_else(|| self.take_next());
+        self.taken += usize::from(next.is_some());
+        next
     }
 }
 

@@ -9,6 +9,7 @@
 //! | `publisher`, `exclusive` | the two kinds                                   |
 //! | `subscriber`, `batch`, `iter` | reading                                    |
 //! | `subscriber_builder` | a subscriber's name, overflow, filter, start        |
+//! | `ready_hook` | waking somebody else's loop                            |
 //! | `overflow`, `wait` | the choices                                           |
 //! | `snapshot`   | numbers for people                                          |
 
@@ -20,6 +21,7 @@ mod iter;
 mod overflow;
 mod publish;
 mod publisher;
+mod ready_hook;
 mod settings;
 mod snapshot;
 mod subscriber;
@@ -28,6 +30,7 @@ mod topic;
 mod wait;
 
 pub(crate) use self::core::Core;
+pub(crate) use publish::Refusal;
 pub(crate) use settings::Settings;
 
 pub use batch::{Batch, Meta};

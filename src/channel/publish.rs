@@ -17,6 +17,8 @@ const GRACE: Duration = Duration::from_secs(1);
 pub(crate) enum Patience {
     /// Not at all.
     Try,
+    /// Not at all, and the refusal tells whether waiting would deadlock.
+    Offer,
     /// Until the deadline; without one, until there is room.
     Until(Option<Instant>),
 }
@@ -217,7 +219,10 @@ fn claim_patiently<T, W: Writer<T>>(
 ) -> Result<Claimed, Refusal> {
     let deadline = match (obstacle, patience) {
         (Obstacle::Closed, _) => return Err(Refusal::Closed),
-        (_, Patience::Try) => return Err(Refusal::Full),
+        (Obstacle::Full(Whose::ReadHere | Whose::OpenedHere), Patience::Offer) => {
+            return Err(Refusal::WouldDeadlock);
+        }
+        (_, Patience::Try | Patience::Offer) => return Err(Refusal::Full),
         (Obstacle::Full(Whose::ReadHere), _) => return Err(Refusal::WouldDeadlock),
         (_, Patience::Until(deadline)) => deadline,
     };

@@ -123,6 +123,15 @@ impl<T: Send + Sync + 'static> Publisher<T> {
         self.publish_until(event, Some(deadline))
     }
 
+    /// As `try_publish`, telling also whether only the calling thread could make room.
+    pub(crate) fn offer(&self, event: T) -> Result<u64, (Refusal, T)> {
+        one_shared(&self.core, Patience::Offer, event)
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core<T>> {
+        &self.core
+    }
+
     fn publish_until(
         &self,
         event: T,

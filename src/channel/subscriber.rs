@@ -1,14 +1,18 @@
 //! Reading events.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
+
+use crossbeam_channel::Receiver;
 
 use super::batch::{Batch, Filter, Meta};
 use super::core::{Core, Listing};
 use super::error::{PollError, RecvError, RecvTimeoutError, SubscribeError, TryRecvError};
 use super::overflow::{Overflow, Start};
+use super::ready_hook::ReadyHook;
 use crate::ring::{Found, Policy, Reader};
-use crate::sync::Arc;
+use crate::sync::{Arc, Waiter};
 
 /// Reads the events of a topic, each once, in the topic's order.
 ///
@@ -32,10 +36,12 @@ pub struct Subscriber<T: Send + Sync + 'static> {
     reader: Reader<T>,
     listing: Listing<T>,
     filter: Option<Filter<T>>,
+    hook: Option<ReadyHook>,
 }
 
 impl<T: Send + Sync + 'static> Drop for Subscriber<T> {
     fn drop(&mut self) {
+        self.unhook();
         self.listing.strike();
     }
 }
@@ -76,6 +82,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
             reader,
             listing,
             filter,
+            hook: None,
         })
     }
 
@@ -187,6 +194,18 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     where
         F: FnMut(&T, Meta),
     {
+        self.poll_until(max, |event, meta| {
+            handler(event, meta);
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// As `poll`, until `handler` breaks; the event it broke at is done with.
+    #[inline(always)]
+    pub(crate) fn poll_until<F>(&mut self, max: usize, mut handler: F) -> Result<usize, PollError>
+    where
+        F: FnMut(&T, Meta) -> ControlFlow<()>,
+    {
         self.reader.note_thread();
         // The frequent case: what follows is as `poll_any` would do it, with less to look at for each event.
         if self.reader.policy() == Policy::Lossless
@@ -194,17 +213,15 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
             && max > 0
             && self.reader.has_event()
         {
-            let _made_room = MadeRoom(Some(self.listing.core()));
+            let made_room = MadeRoom(Some(self.listing.core()));
             let shown = self.reader.show_run(max as u64, |event, sequence| {
-                handler(
-                    event,
-                    Meta {
-                        sequence,
-                        missed: 0,
-                    },
-                );
+                let missed = 0;
+                handler(event, Meta { sequence, missed })
             });
-            return Ok(shown as usize);
+            drop(made_room);
+            if shown > 0 {
+                return Ok(shown as usize);
+            }
         }
         self.poll_any(max, &mut handler)
     }
@@ -212,7 +229,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     #[inline(never)]
     fn poll_any<F>(&mut self, max: usize, handler: &mut F) -> Result<usize, PollError>
     where
-        F: FnMut(&T, Meta),
+        F: FnMut(&T, Meta) -> ControlFlow<()>,
     {
         let shown = if self.reader.policy() == Policy::Lossless {
             self.show_lossless(max, handler)
@@ -222,10 +239,41 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         if shown > 0 || max == 0 {
             return Ok(shown);
         }
-        match self.reader.find(1) {
-            Found::Some | Found::Empty => Ok(0),
+        match self.find(1) {
+            Found::Some => {
+                self.look_again();
+                Ok(0)
+            }
+            Found::Empty => Ok(0),
             Found::Closed => Err(PollError::Closed),
             Found::Expelled(missed) => Err(PollError::Disconnected(missed)),
+        }
+    }
+
+    /// What the reader finds. When that is nothing, the hook will be called for the next thing.
+    #[inline(always)]
+    fn find(&mut self, max: u64) -> Found {
+        let found = self.reader.find(max);
+        if found == Found::Empty && self.hook.is_some() {
+            return self.find_or_arm(max);
+        }
+        found
+    }
+
+    #[cold]
+    fn find_or_arm(&mut self, max: u64) -> Found {
+        let Some(waiter) = self.hook.as_ref().and_then(ReadyHook::arm) else {
+            return Found::Empty;
+        };
+        self.listing.core().events.join(&waiter);
+        self.reader.find(max)
+    }
+
+    /// Has the hook called for what a call has left after it handed out nothing.
+    #[cold]
+    fn look_again(&self) {
+        if let Some(hook) = &self.hook {
+            hook.call();
         }
     }
 
@@ -369,14 +417,122 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         }
     }
 
+    /// Calls `hook` when there is something to read again after a call that found nothing.
+    ///
+    /// This is how a loop that waits by other means (a window's, an `epoll`) learns of events. The hook is
+    /// called once, by the publisher or closer, after each call of [`poll`](Self::poll),
+    /// [`poll_batch`](Self::poll_batch) or [`try_recv`](Self::try_recv) that handed out nothing; so read until
+    /// there is nothing, then wait. It may also be called when there turns out to be nothing. It is called
+    /// for the first time at once, from this call. A new hook takes the place of the old one.
+    ///
+    /// The hook should only wake: publishers wait while it runs. A panic in it ends there. When the
+    /// subscriber is dropped, and the drop has returned, it is not running and is never called again, unless
+    /// it is the hook that drops its own subscriber.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use ringbus::Bus;
+    ///
+    /// let bus = Bus::new();
+    /// let topic = bus.topic::<u32>();
+    /// let mut subscriber = topic.subscribe();
+    /// let (wake, woken) = mpsc::channel(); // a foreign loop's way to be woken
+    /// subscriber.on_ready(move || wake.send(()).unwrap());
+    ///
+    /// woken.recv()?; // the first call
+    /// assert_eq!(subscriber.poll(64, |_, _| {}), Ok(0));
+    /// topic.publish(1)?;
+    /// topic.publish(2)?; // nobody has looked since the first: no second call
+    /// woken.recv()?;
+    /// assert_eq!(subscriber.poll(64, |_, _| {}), Ok(2));
+    /// assert!(woken.try_recv().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_ready(&mut self, hook: impl Fn() + Send + Sync + 'static) {
+        self.unhook();
+        let hook = ReadyHook::new(hook);
+        hook.call();
+        self.hook = Some(hook);
+    }
+
+    /// A channel that has a message when there may be something to read, for a
+    /// `crossbeam_channel::select!` among channels of that crate.
+    ///
+    /// It is an [`on_ready`](Self::on_ready) hook: take the message, then read until there is nothing. It
+    /// disconnects when the subscriber is dropped.
+    ///
+    /// ```
+    /// use ringbus::Bus;
+    ///
+    /// let bus = Bus::new();
+    /// let ticks = bus.topic::<u32>();
+    /// let mut subscriber = ticks.subscribe();
+    /// let doorbell = subscriber.doorbell();
+    /// let (_quit, quit) = crossbeam_channel::bounded::<()>(0);
+    /// ticks.publish(7)?;
+    ///
+    /// let mut sum = 0;
+    /// crossbeam_channel::select! {
+    ///     recv(doorbell) -> _ => while subscriber.poll(64, |tick, _| sum += tick)? > 0 {},
+    ///     recv(quit) -> _ => {}
+    /// }
+    /// assert_eq!(sum, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn doorbell(&mut self) -> Receiver<()> {
+        let (ring, doorbell) = crossbeam_channel::bounded(1);
+        self.on_ready(move || {
+            // A full channel rings already; a receiver that is gone does not listen.
+            let _ = ring.try_send(());
+        });
+        doorbell
+    }
+
+    fn unhook(&mut self) {
+        if let Some(hook) = self.hook.take() {
+            self.listing.core().events.leave(&hook.waiter());
+            hook.sever();
+        }
+    }
+
+    /// Whether there is something to look at: an event, the close, the end of the subscription.
+    #[inline]
+    pub(crate) fn is_ready(&self) -> bool {
+        self.reader.is_ready()
+    }
+
+    /// Wakes `waiter` for the next change, after the caller's heavy barrier.
+    pub(crate) fn enlist(&self, waiter: &Waiter) {
+        self.listing.core().events.enlist(waiter);
+    }
+
+    pub(crate) fn delist(&self, waiter: &Waiter) {
+        self.listing.core().events.leave(waiter);
+    }
+
+    /// Hides what is published from now on, until the fence is taken away.
+    pub(crate) fn fence(&mut self) {
+        self.reader.fence();
+    }
+
+    pub(crate) fn take_fence_away(&mut self) {
+        self.reader.take_fence_away();
+    }
+
+    /// About how many events wait, before the fence if there is one.
+    pub(crate) fn left(&self) -> u64 {
+        self.reader.left()
+    }
+
     fn show_lossless<F>(&mut self, max: usize, handler: &mut F) -> usize
     where
-        F: FnMut(&T, Meta),
+        F: FnMut(&T, Meta) -> ControlFlow<()>,
     {
         let Self {
             reader,
             listing,
             filter,
+            ..
         } = self;
         let before = reader.position();
         let mut made_room = MadeRoom(None);
@@ -390,18 +546,13 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
                     made_room.0 = Some(listing.core());
                     if filter.as_mut().is_some_and(|filter| !filter(event)) {
                         account.refuse();
-                        return;
+                        return ControlFlow::Continue(());
                     }
                     shown += 1;
-                    handler(
-                        event,
-                        Meta {
-                            sequence,
-                            missed: 0,
-                        },
-                    );
+                    let missed = 0;
+                    handler(event, Meta { sequence, missed })
                 });
-                if next.is_none() {
+                if next.is_none_or(|flow| flow.is_break()) {
                     break;
                 }
                 left -= 1;
@@ -418,17 +569,19 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
 
     fn show_lossy<F>(&mut self, max: usize, handler: &mut F) -> Result<usize, PollError>
     where
-        F: FnMut(&T, Meta),
+        F: FnMut(&T, Meta) -> ControlFlow<()>,
     {
         let Self {
             reader,
             listing,
             filter,
+            ..
         } = self;
         let newest = reader.policy() == Policy::Newest;
         let mut left = listing.core().settings().capacity.max(max);
         let mut shown = 0;
-        while shown < max && left > 0 {
+        let mut flow = ControlFlow::Continue(());
+        while flow.is_continue() && shown < max && left > 0 {
             match reader.find((max - shown) as u64) {
                 Found::Some => {}
                 Found::Empty => break,
@@ -438,7 +591,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
                 Found::Expelled(missed) => return Err(PollError::Disconnected(missed)),
             }
             reader.lend(|mut events| {
-                while shown < max {
+                while flow.is_continue() && shown < max {
                     let next = events.next_with(|event, sequence, account| {
                         if filter.as_mut().is_some_and(|filter| !filter(event)) {
                             account.refuse();
@@ -446,7 +599,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
                         }
                         shown += 1;
                         let missed = account.take_missed();
-                        handler(event, Meta { sequence, missed });
+                        flow = handler(event, Meta { sequence, missed });
                     });
                     if next.is_none() {
                         break;
@@ -469,7 +622,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         if max == 0 {
             return Err((handler, Nothing::Yet));
         }
-        match self.reader.find(max as u64) {
+        match self.find(max as u64) {
             Found::Some => {}
             Found::Empty => return Err((handler, Nothing::Yet)),
             Found::Closed => return Err((handler, Nothing::Ever(PollError::Closed))),
@@ -481,14 +634,20 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
             reader,
             listing,
             filter,
+            ..
         } = self;
         let lossless = reader.policy() == Policy::Lossless;
         // Dropped after the events are given back.
-        let _made_room = MadeRoom(lossless.then(|| listing.core()));
-        reader.lend(|events| match Batch::new(events, filter.as_mut(), max) {
+        let made_room = MadeRoom(lossless.then(|| listing.core()));
+        let answer = reader.lend(|events| match Batch::new(events, filter.as_mut(), max) {
             Some(batch) => Ok(handler(batch)),
             None => Err((handler, Nothing::Yet)),
-        })
+        });
+        drop(made_room);
+        if answer.is_err() {
+            self.look_again();
+        }
+        answer
     }
 
     /// A clone of the next event, or `None` if there is none now.
@@ -498,7 +657,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     {
         // Bounded, also when the filter refuses everything.
         for _ in 0..self.listing.core().settings().capacity {
-            match self.reader.find(1) {
+            match self.find(1) {
                 Found::Some => {}
                 Found::Empty => return Ok(None),
                 Found::Closed => return Err(self.missed().unwrap_or(RecvError::Closed)),
@@ -512,6 +671,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
                 reader,
                 listing,
                 filter,
+                ..
             } = &mut *self;
             let lossless = reader.policy() == Policy::Lossless;
             let _made_room = MadeRoom(lossless.then(|| listing.core()));
@@ -531,6 +691,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
                 return Ok(Some(event));
             }
         }
+        self.look_again();
         Ok(None)
     }
 

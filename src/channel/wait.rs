@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::sync::{Backoff, Counter, WaitSet, current_parker, spin_loop, yield_now};
+use crate::sync::{Arc, Backoff, Counter, WaitSet, Waiter, current_parker, spin_loop, yield_now};
 
 /// How the threads of a topic wait, readers for events and publishers for room.
 ///
@@ -74,11 +74,12 @@ impl WaitStrategy {
         }
         let since = Instant::now();
         let parker = current_parker();
+        let waiter = Waiter::Thread(Arc::clone(&parker));
         let answer = loop {
-            set.join(&parker);
+            set.join(&waiter);
             let answer = look();
             let in_time = answer.is_some() || parker.park(deadline);
-            set.leave(&parker);
+            set.leave(&waiter);
             if answer.is_some() {
                 break answer;
             }

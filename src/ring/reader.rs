@@ -4,6 +4,8 @@
     reason = "a batch reads slots that the reader's cursor or pin protects"
 )]
 
+use std::ops::ControlFlow;
+
 use super::Ring;
 use super::member::{Cursor, Member, Pin, Standing};
 use super::members::Seat;
@@ -76,6 +78,8 @@ pub(crate) struct Reader<T> {
     /// when the claim is made, as the stamp of a pinned slot moves on.
     base: u64,
     holes: u64,
+    /// Nothing at or behind this sequence is looked at.
+    limit: u64,
     /// Lost events known so far, of those the publishers counted.
     lost: u64,
     expelled: bool,
@@ -214,6 +218,7 @@ impl<T> Reader<T> {
             end: anchor,
             base: anchor,
             holes: 0,
+            limit: u64::MAX,
             lost: 0,
             expelled: false,
             account: Account::default(),
@@ -310,10 +315,62 @@ impl<T> Reader<T> {
         if self.policy != Policy::Lossless {
             return self.find_lossy(max);
         }
-        if self.ring.slot(self.next).stamp().is_done(self.next) {
+        if self.next < self.limit && self.is_done(self.next) {
             Found::Some
         } else {
             self.found_nothing(self.next)
+        }
+    }
+
+    fn is_done(&self, sequence: u64) -> bool {
+        self.ring.slot(sequence).stamp().is_done(sequence)
+    }
+
+    /// Puts a fence behind what has been published by now: nothing later is found until it is taken away.
+    pub(crate) fn fence(&mut self) {
+        self.limit = self.ring.next_sequence();
+    }
+
+    pub(crate) fn take_fence_away(&mut self) {
+        self.limit = u64::MAX;
+    }
+
+    /// Whether `find` has something to tell: an event, the close, the end of the membership.
+    ///
+    /// Claims nothing, so that it may be asked again and again. A publisher that changes the answer while
+    /// this looks notifies afterwards.
+    pub(crate) fn is_ready(&self) -> bool {
+        if self.policy == Policy::Lossless {
+            return self.next < self.limit && self.is_done(self.next)
+                || self.next >= self.ring.end();
+        }
+        if self.next < self.end {
+            return true;
+        }
+        let cursor = self.member().cursor();
+        let gone = cursor.standing() == Standing::Gone;
+        let mut next = cursor.next();
+        // Holes alone are no reason to look.
+        while next < self.limit && self.is_done(next) {
+            if self.ring.slot(next).stamp().is_event(next) {
+                return true;
+            }
+            next += 1;
+        }
+        gone || next >= self.ring.end()
+    }
+
+    /// Events before the fence that are not taken yet.
+    pub(crate) fn left(&self) -> u64 {
+        let (from, claimed) = if self.policy == Policy::Lossless {
+            (self.next, 0)
+        } else {
+            (self.member().cursor().next(), self.claimed())
+        };
+        let until = self.limit.min(self.ring.next_sequence());
+        match self.ring.holes() {
+            0 => claimed + until.saturating_sub(from),
+            _ => claimed + self.ring.events_between(from, until),
         }
     }
 
@@ -393,7 +450,8 @@ impl<T> Reader<T> {
             end: from,
             ..Look::default()
         };
-        while look.end < from + max {
+        let until = (from + max).min(self.limit);
+        while look.end < until {
             let stamp = self.ring.slot(look.end).stamp();
             if !stamp.is_done(look.end) {
                 break;
@@ -416,7 +474,7 @@ impl<T> Reader<T> {
         let mut events = 0;
         loop {
             let stamp = self.ring.slot(look.done).stamp();
-            if !stamp.is_done(look.done) {
+            if look.done >= self.limit || !stamp.is_done(look.done) {
                 return look;
             }
             if stamp.is_event(look.done) {
@@ -452,11 +510,11 @@ impl<T> Reader<T> {
         if self.policy == Policy::Lossless {
             loop {
                 let stamp = self.ring.slot(self.next).stamp();
+                if self.next >= self.limit || !stamp.is_done(self.next) {
+                    return None;
+                }
                 if stamp.is_event(self.next) {
                     break;
-                }
-                if !stamp.is_done(self.next) {
-                    return None;
                 }
                 self.next += 1;
                 self.account.holes += 1;
@@ -491,17 +549,22 @@ impl<T> Reader<T> {
         }
     }
 
-    /// Whether the next sequence has an event.
+    /// Whether the next sequence has an event, on either side of the fence.
     #[inline(always)]
     pub(crate) fn has_event(&self) -> bool {
         self.ring.slot(self.next).stamp().is_event(self.next)
     }
 
-    /// Shows up to `max` events in a row, without holes, to `f`, for a lossless reader; tells how many.
+    /// Shows up to `max` events in a row, without holes, to `f`, for a lossless reader, until `f` breaks;
+    /// tells how many.
     ///
     /// The stamps are looked at first, so that the loop over the events keeps its state in registers.
     #[inline(always)]
-    pub(crate) fn show_run(&mut self, max: u64, mut f: impl FnMut(&T, u64)) -> u64 {
+    pub(crate) fn show_run(
+        &mut self,
+        max: u64,
+        mut f: impl FnMut(&T, u64) -> ControlFlow<()>,
+    ) -> u64 {
         debug_assert_eq!(self.policy, Policy::Lossless);
         let Self {
             ring,
@@ -509,9 +572,11 @@ impl<T> Reader<T> {
             next,
             end: told,
             account,
+            limit,
             ..
         } = self;
         let first = *next;
+        let max = max.min(limit.saturating_sub(first));
         // Held here, as an acquiring load keeps the compiler from holding anything that is loaded.
         let slots = &*ring.slots;
         let slot = |sequence: u64| &slots[sequence as usize & (slots.len() - 1)];
@@ -531,9 +596,12 @@ impl<T> Reader<T> {
             run.next = sequence + 1;
             // SAFETY: the stamp of this event was seen above (R2), and the reader tells publishers that it
             // has passed the sequence when `run` is dropped, which is after this (R4).
-            unsafe { slot(sequence).read(|event| f(event, sequence)) };
+            let flow = unsafe { slot(sequence).read(|event| f(event, sequence)) };
+            if flow.is_break() {
+                break;
+            }
         }
-        end - first
+        run.next - first
     }
 
     /// Lends events to `f`; what `f` takes is done with when this returns.

@@ -2,7 +2,7 @@
 //!
 //! The same protocols run in production (`native`) and under the model checker (`modelled`); nothing
 //! above this floor asks which of the two it is. What waits and wakes is built here too, from those
-//! names alone: [`Barrier`], [`Parker`], [`WaitSet`].
+//! names alone: [`Barrier`], [`Parker`], [`WaitSet`], [`ReadySet`], [`Calls`].
 
 #[cfg(not(ringbus_loom))]
 mod native;
@@ -15,13 +15,19 @@ mod modelled;
 pub(crate) use modelled::*;
 
 mod barrier;
+mod calls;
 mod counter;
 mod parker;
+mod ready_set;
 mod wait_set;
+mod waiter;
 
 pub(crate) use barrier::Barrier;
+pub(crate) use calls::Calls;
 pub(crate) use counter::Counter;
 pub(crate) use parker::Parker;
+pub(crate) use ready_set::{BITS, Bell, ReadySet};
 pub(crate) use wait_set::WaitSet;
+pub(crate) use waiter::{Hook, Waiter};
 
 pub(crate) use crossbeam_utils::CachePadded;

@@ -10,6 +10,7 @@ pub(crate) use loom::sync::atomic::{
 };
 pub(crate) use loom::sync::{Arc, MutexGuard};
 pub(crate) use loom::thread::yield_now;
+pub(crate) use loom::thread_local;
 
 use super::Parker;
 

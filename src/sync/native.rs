@@ -11,6 +11,7 @@ pub(crate) use std::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
 };
 pub(crate) use std::thread::yield_now;
+pub(crate) use std::thread_local;
 
 use super::Parker;
 

@@ -1,23 +1,23 @@
-//! Threads that sleep until something changes.
+//! Whoever sleeps until something changes.
 
-use super::{Arc, AtomicU32, Barrier, CachePadded, Mutex, Ordering, Parker};
+use super::{AtomicU32, Barrier, CachePadded, Mutex, Ordering, Waiter};
 
-/// The parked threads of one condition, and the word that tells a notifier whether there are any.
+/// The waiters of one condition, and the word that tells a notifier whether there are any.
 ///
 /// ```text
 /// waiter                              notifier
-/// join: waiting = n                   change what the waiter waits for
+/// enlist: waiting = n                 change what the waiter waits for
 /// Barrier::heavy                      Barrier::light
-/// look again, then park               waiting != 0 -> unpark all
+/// look again, then park               waiting != 0 -> wake all
 /// ```
 ///
 /// Of the two loads at least one sees the other side's store (edge `wake`), so a waiter that saw
-/// nothing is seen. Every notification wakes all: each waiter looks for itself.
+/// nothing is seen. Every notification wakes all and takes them out: each waiter looks for itself.
 #[derive(Debug)]
 pub(crate) struct WaitSet {
-    /// The length of `parkers`; written under its lock.
+    /// The length of `waiters`; written under its lock.
     waiting: CachePadded<AtomicU32>,
-    parkers: Mutex<Vec<Arc<Parker>>>,
+    waiters: Mutex<Vec<Waiter>>,
     barrier: Barrier,
 }
 
@@ -25,12 +25,12 @@ impl WaitSet {
     pub(crate) fn new(barrier: Barrier) -> Self {
         Self {
             waiting: CachePadded::new(AtomicU32::new(0)),
-            parkers: Mutex::new(Vec::new()),
+            waiters: Mutex::new(Vec::new()),
             barrier,
         }
     }
 
-    /// Wakes every thread that joined; call it after the change.
+    /// Wakes every waiter; call it after the change.
     #[inline]
     pub(crate) fn notify(&self) {
         self.barrier.light();
@@ -41,26 +41,37 @@ impl WaitSet {
 
     #[cold]
     fn notify_slow(&self) {
-        let mut parkers = self.parkers.lock();
-        for parker in parkers.drain(..) {
-            parker.unpark();
-        }
+        let mut waiters = self.waiters.lock();
+        let mut woken = std::mem::take(&mut *waiters);
         self.waiting.store(0, Ordering::Relaxed);
+        drop(waiters);
+        // Without the lock, as a waiter may be user code.
+        woken.drain(..).for_each(|waiter| waiter.wake());
+        // The memory goes back, so that waiting allocates once and not every time.
+        let mut waiters = self.waiters.lock();
+        if waiters.is_empty() {
+            std::mem::swap(&mut *waiters, &mut woken);
+        }
     }
 
-    /// Joins; the caller looks at its condition once more before it parks.
-    pub(crate) fn join(&self, parker: &Arc<Parker>) {
-        let mut parkers = self.parkers.lock();
-        parkers.push(Arc::clone(parker));
-        self.waiting.store(parkers.len() as u32, Ordering::Relaxed);
-        drop(parkers);
+    /// Puts a waiter on the list. A waiter of several conditions passes one [`Barrier::heavy`] after the
+    /// last; then it looks at each once more before it sleeps.
+    pub(crate) fn enlist(&self, waiter: &Waiter) {
+        let mut waiters = self.waiters.lock();
+        waiters.push(waiter.clone());
+        self.waiting.store(waiters.len() as u32, Ordering::Relaxed);
+    }
+
+    /// Puts a waiter of this condition alone on the list; it looks once more before it sleeps.
+    pub(crate) fn join(&self, waiter: &Waiter) {
+        self.enlist(waiter);
         self.barrier.heavy();
     }
 
-    /// Leaves, if a notification has not taken the thread out already.
-    pub(crate) fn leave(&self, parker: &Arc<Parker>) {
-        let mut parkers = self.parkers.lock();
-        parkers.retain(|other| !Arc::ptr_eq(other, parker));
-        self.waiting.store(parkers.len() as u32, Ordering::Relaxed);
+    /// Takes a waiter off the list, if a notification has not done so; that one may still be on its way.
+    pub(crate) fn leave(&self, waiter: &Waiter) {
+        let mut waiters = self.waiters.lock();
+        waiters.retain(|other| !other.is(waiter));
+        self.waiting.store(waiters.len() as u32, Ordering::Relaxed);
     }
 }

@@ -1,0 +1,559 @@
+//! What handlers work with.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Receiver;
+
+use super::clock::Clock;
+use super::control::{Control, StopHandle};
+use super::handler::{HandlerGuard, HandlerId, HandlerPanic, OnPanic, Priority};
+use super::outbox::{Outbox, OutboxError};
+use super::schedule::Schedule;
+use super::slots::{Body, Callback, Expectation, Removal, Removed, Slots};
+use super::snapshot::ReactorSnapshot;
+use super::source::{Batches, Each, Foreign, Source, Subscription};
+use super::timers::{MissedTicks, Timers};
+use crate::channel::{Batch, Publisher, Subscriber};
+use crate::sync::{Arc, Bell, Calls};
+
+/// What is done with a panic that stays in its handler.
+pub(crate) type PanicCallback<S> = Box<dyn FnMut(&mut S, &HandlerPanic, &mut Context<S>) + Send>;
+
+/// A reactor as its handlers see it: they add and remove handlers, publish, tell the time, stop.
+///
+/// A [`Reactor`](crate::Reactor) is one too, by `Deref`: what a handler can do to it, its owner can.
+///
+/// # Adding and removing
+///
+/// Handlers may be added and removed at any time, also by handlers. One that is added while an event is
+/// handled does not see that event; in a [`turn`](crate::Reactor::turn) it begins with the next turn. One
+/// that is removed is not called any more, not even for what its subscription had waiting; a handler that
+/// removes itself is called no more when it has returned. Removing a handler drops what it holds, its
+/// subscription among it.
+///
+/// An id is a name: dropping it does nothing. A [`guard`](Self::guard) removes on drop.
+pub struct Context<S> {
+    pub(super) slots: Slots<S>,
+    pub(super) schedule: Schedule,
+    /// Sources that cannot ring.
+    pub(super) foreign: Vec<HandlerId>,
+    pub(super) idle: Vec<HandlerId>,
+    pub(super) timers: Timers,
+    pub(super) outbox: Outbox,
+    pub(super) clock: Clock,
+    pub(super) clock_bell: Arc<Bell>,
+    /// The time of this round, once somebody has asked.
+    pub(super) now: Option<Instant>,
+    pub(super) control: Arc<Control>,
+    pub(super) policy: OnPanic,
+    pub(super) panic_callback: Option<PanicCallback<S>>,
+    pub(super) totals: ReactorSnapshot,
+    /// There was a source once.
+    pub(super) had_source: bool,
+    /// There was an expectation once.
+    pub(super) expects: bool,
+    /// Rings when the reactor sleeps in a foreign select; there once it did.
+    pub(super) alarm: Option<Receiver<()>>,
+    pub(super) stop: bool,
+    /// The call that runs now.
+    pub(super) call: Call,
+}
+
+/// What may end the run of events of the handler that is being called.
+#[derive(Debug, Default)]
+pub(super) struct Call {
+    /// One of the others is set: the one thing that is asked for each event.
+    pub(super) watched: bool,
+    pub(super) id: Option<HandlerId>,
+    pub(super) interrupted: bool,
+    pub(super) until: Option<Instant>,
+    pub(super) calls: Option<Arc<Calls>>,
+}
+
+impl<S> Context<S> {
+    pub(super) fn new(clock: Clock, policy: OnPanic, outbox: usize) -> Self {
+        let control = Control::new();
+        let set = control.set();
+        Self {
+            slots: Slots::new(),
+            schedule: Schedule::new(set),
+            foreign: Vec::new(),
+            idle: Vec::new(),
+            timers: Timers::default(),
+            outbox: Outbox::new(set, outbox),
+            clock,
+            clock_bell: Bell::new(set, None),
+            now: None,
+            policy,
+            panic_callback: None,
+            totals: ReactorSnapshot::default(),
+            had_source: false,
+            expects: false,
+            alarm: None,
+            stop: false,
+            call: Call::default(),
+            control,
+        }
+    }
+
+    /// Calls `handler` with each event of a subscription, by reference.
+    ///
+    /// ```
+    /// use ringbus::{Budget, Bus, Reactor};
+    ///
+    /// let bus = Bus::new();
+    /// let ticks = bus.topic::<u32>();
+    /// let mut reactor = Reactor::new();
+    /// reactor.on(ticks.subscribe(), |sum: &mut u32, tick, _| *sum += tick);
+    ///
+    /// ticks.publish(3)?;
+    /// ticks.publish(4)?;
+    /// let mut sum = 0;
+    /// let turn = reactor.turn(&mut sum, Budget::unlimited());
+    /// assert_eq!((sum, turn.handled), (7, 2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on<T, F>(&mut self, subscriber: Subscriber<T>, handler: F) -> HandlerId
+    where
+        T: Send + Sync + 'static,
+        F: FnMut(&mut S, &T, &mut Context<S>) + Send + 'static,
+    {
+        let handler = Each(handler);
+        self.add_source(Box::new(Subscription {
+            subscriber,
+            handler,
+        }))
+    }
+
+    /// Calls `handler` with up to 64 events of a subscription at once.
+    ///
+    /// What the handler leaves in the batch is handled too, as with `Vec::drain`.
+    ///
+    /// ```
+    /// use ringbus::{Budget, Bus, Reactor};
+    ///
+    /// let bus = Bus::new();
+    /// let ticks = bus.topic::<u32>();
+    /// let mut reactor = Reactor::new();
+    /// reactor.on_batch(ticks.subscribe(), |highest: &mut u32, ticks, _| {
+    ///     *highest = ticks.map(|(tick, _)| *tick).fold(*highest, u32::max);
+    /// });
+    ///
+    /// ticks.publish(3)?;
+    /// ticks.publish(4)?;
+    /// let mut highest = 0;
+    /// assert_eq!(reactor.turn(&mut highest, Budget::unlimited()).handled, 2);
+    /// assert_eq!(highest, 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_batch<T, F>(&mut self, subscriber: Subscriber<T>, handler: F) -> HandlerId
+    where
+        T: Send + Sync + 'static,
+        F: FnMut(&mut S, &mut Batch<'_, T>, &mut Context<S>) + Send + 'static,
+    {
+        let handler = Batches(handler);
+        self.add_source(Box::new(Subscription {
+            subscriber,
+            handler,
+        }))
+    }
+
+    /// Calls `handler` with each message of a foreign channel.
+    ///
+    /// Such a channel cannot ring: a reactor that has any asks each of them every round, and sleeps in that
+    /// crate's `Select`. So they cost what they are, and going to sleep allocates.
+    pub fn recv_from<M, F>(&mut self, receiver: Receiver<M>, handler: F) -> HandlerId
+    where
+        M: Send + 'static,
+        F: FnMut(&mut S, M, &mut Context<S>) + Send + 'static,
+    {
+        self.add_source(Box::new(Foreign {
+            receiver,
+            handler,
+            fenced: None,
+        }))
+    }
+
+    /// Reads a subscription and calls `handler` when it had no event for as long as `within`.
+    ///
+    /// The time counts from the last event, at first from now. The handler is called once; the next event
+    /// sets the deadline anew. An event that came in time and waits for its turn is in time. Events are
+    /// taken and otherwise ignored; add another subscription to handle them.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use ringbus::{Budget, Bus, Clock, Reactor};
+    ///
+    /// let bus = Bus::new();
+    /// let feed = bus.topic::<u32>();
+    /// let clock = Clock::manual();
+    /// let mut reactor = Reactor::builder().clock(clock.clone()).build();
+    /// let within = Duration::from_millis(250);
+    /// reactor.expect(feed.subscribe(), within, |stale: &mut u32, _| *stale += 1);
+    ///
+    /// let mut stale = 0;
+    /// clock.advance(Duration::from_millis(200));
+    /// feed.publish(1)?;
+    /// let _ = reactor.turn(&mut stale, Budget::unlimited());
+    /// clock.advance(Duration::from_millis(249));
+    /// let _ = reactor.turn(&mut stale, Budget::unlimited());
+    /// assert_eq!(stale, 0);
+    /// clock.advance(Duration::from_secs(1));
+    /// let _ = reactor.turn(&mut stale, Budget::unlimited());
+    /// assert_eq!(stale, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn expect<T, F>(
+        &mut self,
+        subscriber: Subscriber<T>,
+        within: Duration,
+        handler: F,
+    ) -> HandlerId
+    where
+        T: Send + Sync + 'static,
+        F: FnMut(&mut S, &mut Context<S>) + Send + 'static,
+    {
+        self.expects = true;
+        let id = self.on(subscriber, |_, _, _| {});
+        let since = self.now();
+        let deadline = since.checked_add(within);
+        if let Some(deadline) = deadline {
+            self.timers.set(id, deadline);
+        }
+        self.slots.extras(id).expectation = Some(Expectation {
+            within,
+            since,
+            is_set: deadline.is_some(),
+            callback: Some(Box::new(handler)),
+        });
+        id
+    }
+
+    /// Calls `handler` when a subscription missed events, with their number, before the next event.
+    ///
+    /// Replaces the one it had. `false` when there is no such handler.
+    pub fn on_lag<F>(&mut self, id: HandlerId, handler: F) -> bool
+    where
+        F: FnMut(&mut S, u64, &mut Context<S>) + Send + 'static,
+    {
+        let live = self.slots.is_live(id);
+        if live {
+            self.slots.extras(id).lag = Some(Box::new(handler));
+        }
+        live
+    }
+
+    /// Calls `handler` when a source has ended and everything it had is handled: its topic or channel is
+    /// closed, or a subscription was disconnected. The source's handler is then removed.
+    ///
+    /// Replaces the one it had. `false` when there is no such handler.
+    pub fn on_closed<F>(&mut self, id: HandlerId, handler: F) -> bool
+    where
+        F: FnOnce(&mut S, &mut Context<S>) + Send + 'static,
+    {
+        let live = self.slots.is_live(id);
+        if live {
+            self.slots.extras(id).closed = Some(once(handler));
+        }
+        live
+    }
+
+    /// Calls `handler` once, when `delay` has passed.
+    pub fn after<F>(&mut self, delay: Duration, handler: F) -> HandlerId
+    where
+        F: FnOnce(&mut S, &mut Context<S>) + Send + 'static,
+    {
+        let at = self.now().checked_add(delay);
+        self.add_timer(at, None, once(handler))
+    }
+
+    /// Calls `handler` once, at a time of the reactor's clock; at once if it has passed.
+    pub fn at<F>(&mut self, time: Instant, handler: F) -> HandlerId
+    where
+        F: FnOnce(&mut S, &mut Context<S>) + Send + 'static,
+    {
+        self.add_timer(Some(time), None, once(handler))
+    }
+
+    /// Calls `handler` again and again, each time `period` has passed; ticks that were missed are
+    /// [skipped](MissedTicks::Skip).
+    ///
+    /// # Panics
+    ///
+    /// When the period is zero.
+    pub fn every<F>(&mut self, period: Duration, handler: F) -> HandlerId
+    where
+        F: FnMut(&mut S, &mut Context<S>) + Send + 'static,
+    {
+        self.every_with(period, MissedTicks::default(), handler)
+    }
+
+    /// As [`every`](Self::every), with a choice about missed ticks.
+    ///
+    /// # Panics
+    ///
+    /// When the period is zero.
+    pub fn every_with<F>(&mut self, period: Duration, missed: MissedTicks, handler: F) -> HandlerId
+    where
+        F: FnMut(&mut S, &mut Context<S>) + Send + 'static,
+    {
+        assert!(!period.is_zero(), "a period must be longer than zero");
+        let at = self.now().checked_add(period);
+        self.add_timer(at, Some((period, missed)), Box::new(handler))
+    }
+
+    /// Calls `handler` each time that [`run`](crate::Reactor::run) has nothing to do and is about to wait.
+    pub fn idle<F>(&mut self, handler: F) -> HandlerId
+    where
+        F: FnMut(&mut S, &mut Context<S>) + Send + 'static,
+    {
+        let id = self.slots.add(Body::Idle(Box::new(handler)));
+        self.idle.push(id);
+        id
+    }
+
+    /// Calls `handler` with each panic that stays in its handler; see [`OnPanic`]. A panic in it goes on.
+    ///
+    /// Replaces the one there was.
+    pub fn on_panic<F>(&mut self, handler: F)
+    where
+        F: FnMut(&mut S, &HandlerPanic, &mut Context<S>) + Send + 'static,
+    {
+        self.panic_callback = Some(Box::new(handler));
+    }
+
+    /// Sets the priority of a source. `false` when there is no such source; timers have none, and are always
+    /// first. Foreign channels are asked every round, whatever their priority.
+    pub fn set_priority(&mut self, id: HandlerId, priority: Priority) -> bool {
+        let scheduled = self.is_scheduled(id);
+        if scheduled {
+            self.schedule.set_priority(id.index(), priority);
+        }
+        scheduled
+    }
+
+    /// Removes a handler of any kind, and drops what it holds. `false` when there is no such handler.
+    pub fn remove(&mut self, id: HandlerId) -> bool {
+        match self.slots.remove(id) {
+            Removal::Unknown => false,
+            Removal::Called => {
+                if self.call.id == Some(id) {
+                    self.call.interrupted = true;
+                    self.call.watched = true;
+                }
+                true
+            }
+            Removal::Done(removed) => {
+                self.forget(id, removed);
+                true
+            }
+        }
+    }
+
+    /// Whether there is such a handler. One-shot timers are gone once they have fired, sources when they
+    /// have ended.
+    pub fn contains(&self, id: HandlerId) -> bool {
+        self.slots.is_live(id)
+    }
+
+    /// A guard that removes a handler when it is dropped, from whichever thread; `None` when there is no
+    /// such handler.
+    pub fn guard(&mut self, id: HandlerId) -> Option<HandlerGuard> {
+        if !self.slots.is_live(id) {
+            return None;
+        }
+        let calls = self
+            .slots
+            .extras(id)
+            .calls
+            .get_or_insert_with(|| Arc::new(Calls::new()));
+        let calls = Arc::clone(calls);
+        if self.call.id == Some(id) {
+            self.call.calls = Some(Arc::clone(&calls));
+            self.call.watched = true;
+        }
+        Some(HandlerGuard::new(id, calls, Arc::clone(&self.control)))
+    }
+
+    /// Publishes an event without ever waiting.
+    ///
+    /// If the topic's ring has room the event is there when this returns. If not, it waits in the reactor's
+    /// outbox, which is flushed between handlers: in order for each topic, and while it waits the topic
+    /// counts the reactor as one of its publishers. The reactor goes on handling events meanwhile, and so
+    /// frees the rings it reads: reactors that flood each other make progress, and learn of it here.
+    ///
+    /// # Errors
+    ///
+    /// Gives the event back when the topic is closed, and when the ring and the outbox are both full:
+    /// `WouldDeadlock` if the subscriber in the way is one that this very thread reads, else `Full`. Events
+    /// whose topic closes while they wait are dropped, and counted as
+    /// [`undeliverable`](ReactorSnapshot::undeliverable).
+    pub fn publish<T: Send + Sync + 'static>(
+        &mut self,
+        publisher: &Publisher<T>,
+        event: T,
+    ) -> Result<(), OutboxError<T>> {
+        self.outbox.publish(publisher, event).inspect_err(|_| {
+            self.totals.refused += 1;
+        })
+    }
+
+    /// How many more events the outbox takes while the rings they go to are full.
+    pub fn outbox_room(&self) -> usize {
+        self.outbox.capacity() - self.outbox.len()
+    }
+
+    /// The time of this round: read once between two handlers, and the same for all that fire together.
+    pub fn now(&mut self) -> Instant {
+        *self.now.get_or_insert_with(|| self.clock.now())
+    }
+
+    /// The reactor's clock.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Ends the run or the turn when the handler that is running returns. Not handled events stay.
+    ///
+    /// Outside of a handler it is the next run or turn that ends, at once.
+    pub fn stop(&mut self) {
+        self.stop = true;
+        self.call.interrupted = true;
+        self.call.watched = true;
+    }
+
+    /// Stops the reactor from other threads.
+    pub fn stop_handle(&self) -> StopHandle {
+        StopHandle::new(&self.control)
+    }
+
+    /// The reactor's numbers.
+    pub fn snapshot(&self) -> ReactorSnapshot {
+        ReactorSnapshot {
+            outbox: self.outbox.len(),
+            ..self.totals
+        }
+    }
+
+    fn add_source(&mut self, source: Box<dyn Source<S>>) -> HandlerId {
+        let foreign = source.is_foreign();
+        let id = self.slots.add(Body::Source(source));
+        if foreign {
+            self.foreign.push(id);
+        } else {
+            self.schedule.add(id.index());
+        }
+        self.had_source = true;
+        self.totals.open += 1;
+        id
+    }
+
+    fn add_timer(
+        &mut self,
+        at: Option<Instant>,
+        every: Option<(Duration, MissedTicks)>,
+        callback: Callback<S>,
+    ) -> HandlerId {
+        let id = self.slots.add(Body::Timer { callback, every });
+        // A time beyond what the clock can tell never comes.
+        if let Some(at) = at {
+            self.timers.set(id, at);
+        }
+        id
+    }
+
+    fn is_scheduled(&self, id: HandlerId) -> bool {
+        self.slots.is_live(id) && self.schedule.contains(id.index())
+    }
+
+    /// Takes a removed handler out of wherever it is known, and drops it.
+    pub(super) fn forget(&mut self, id: HandlerId, (body, extras): Removed<S>) {
+        let expects = extras
+            .as_ref()
+            .is_some_and(|extras| extras.expectation.is_some());
+        match &body {
+            Body::Source(source) => {
+                self.totals.open -= 1;
+                if source.is_foreign() {
+                    self.foreign.retain(|&other| other != id);
+                } else {
+                    source.delist(self.schedule.waiter(id.index()));
+                    self.schedule.remove(id.index());
+                }
+            }
+            Body::Timer { .. } => {}
+            Body::Idle(_) => self.idle.retain(|&other| other != id),
+        }
+        if expects || matches!(body, Body::Timer { .. }) {
+            let Self { timers, slots, .. } = self;
+            timers.cancel(|id| slots.is_live(id));
+        }
+    }
+
+    /// Whether the handler that is being called is given another event.
+    #[inline(always)]
+    pub(super) fn flow(&mut self) -> ControlFlow<()> {
+        if self.call.watched {
+            self.flow_slow()
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
+    #[cold]
+    fn flow_slow(&mut self) -> ControlFlow<()> {
+        let Call {
+            interrupted,
+            until,
+            calls,
+            ..
+        } = &self.call;
+        let severed = calls.as_ref().is_some_and(|calls| calls.is_severed());
+        if *interrupted || severed || until.is_some_and(|until| self.clock.now() >= until) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
+    /// Counts a loss and tells it.
+    #[cold]
+    pub(super) fn lagged(&mut self, id: HandlerId, missed: u64, state: &mut S) {
+        self.totals.missed += missed;
+        let callback = self
+            .slots
+            .known_extras(id)
+            .and_then(|extras| extras.lag.take());
+        if let Some(mut callback) = callback {
+            let outcome = catch_unwind(AssertUnwindSafe(|| callback(state, missed, self)));
+            if let Some(extras) = self.slots.known_extras(id) {
+                // It may have set another.
+                extras.lag.get_or_insert(callback);
+            }
+            if let Err(panic) = outcome {
+                resume_unwind(panic);
+            }
+        }
+    }
+}
+
+fn once<S>(handler: impl FnOnce(&mut S, &mut Context<S>) + Send + 'static) -> Callback<S> {
+    let mut handler = Some(handler);
+    Box::new(move |state, context| {
+        if let Some(handler) = handler.take() {
+            handler(state, context);
+        }
+    })
+}
+
+impl<S> fmt::Debug for Context<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("handlers", &self.slots)
+            .field("snapshot", &self.snapshot())
+            .finish_non_exhaustive()
+    }
+}

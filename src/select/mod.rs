@@ -1,0 +1,43 @@
+//! Many sources on one thread: the reactor, and `select!`.
+//!
+//! | file        | what                                                         |
+//! |-------------|--------------------------------------------------------------|
+//! | `reactor`, `builder`, `budget` | running, in one's own loop or somebody else's |
+//! | `context`   | what handlers and owners do to a reactor                     |
+//! | `drive`     | calling handlers, and going to sleep                         |
+//! | `slots`     | the handlers                                                 |
+//! | `source`    | what is served: subscriptions, foreign channels              |
+//! | `schedule`  | whose turn it is, and who rings                              |
+//! | `timers`, `clock` | what is due, and by which time                         |
+//! | `outbox`    | events that find no room yet                                 |
+//! | `control`, `handler` | what other threads ask for; names, guards, panics   |
+//! | `arms`      | `select!`                                                    |
+
+mod budget;
+mod builder;
+mod clock;
+mod context;
+mod control;
+mod drive;
+mod handler;
+mod outbox;
+mod reactor;
+mod schedule;
+mod slots;
+mod snapshot;
+mod source;
+mod timers;
+
+#[cfg(all(test, ringbus_loom))]
+pub(crate) use schedule::Schedule;
+
+pub use budget::{Budget, Turn};
+pub use builder::ReactorBuilder;
+pub use clock::Clock;
+pub use context::Context;
+pub use control::StopHandle;
+pub use handler::{HandlerGuard, HandlerId, HandlerPanic, OnPanic, Priority};
+pub use outbox::OutboxError;
+pub use reactor::{Ended, Reactor, RunError};
+pub use snapshot::ReactorSnapshot;
+pub use timers::MissedTicks;

@@ -1,0 +1,287 @@
+//! Events that handlers publish and that find no room yet.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::channel::{Publisher, Refusal};
+use crate::sync::{Arc, Barrier, Bell, ReadySet, Waiter};
+
+/// Why [`Context::publish`](crate::Context::publish) refused an event, with the event.
+#[derive(Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum OutboxError<T> {
+    /// The topic takes no more events.
+    #[error("topic closed")]
+    Closed(T),
+    /// The topic's ring is full, and so is the reactor's outbox.
+    #[error("outbox full")]
+    Full(T),
+    /// The topic's ring is full, so is the reactor's outbox, and the subscriber in the way is read by this
+    /// very thread.
+    #[error("outbox full, and the topic's ring is full of events that only this thread reads")]
+    WouldDeadlock(T),
+}
+
+impl<T> OutboxError<T> {
+    /// The event that was refused.
+    pub fn into_event(self) -> T {
+        match self {
+            Self::Closed(event) | Self::Full(event) | Self::WouldDeadlock(event) => event,
+        }
+    }
+}
+
+/// Names the condition and leaves the event out, so that events need not be `Debug`.
+impl<T> fmt::Debug for OutboxError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OutboxError({self})")
+    }
+}
+
+/// What became of a queue's events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Flushed {
+    pub(crate) published: usize,
+    /// Events whose topic had closed.
+    pub(crate) lost: usize,
+}
+
+/// The events of one topic that wait, oldest first.
+struct Queue<T: Send + Sync + 'static> {
+    /// There while something waits, so that the topic stays open for it.
+    publisher: Option<Publisher<T>>,
+    events: VecDeque<T>,
+    bell: Waiter,
+    deadlocked: bool,
+}
+
+trait AnyQueue: Send {
+    fn len(&self) -> usize;
+    fn flush(&mut self) -> Flushed;
+    fn enlist(&self);
+    fn is_deadlocked(&self) -> bool;
+    fn as_any(&mut self) -> &mut dyn Any;
+}
+
+impl<T: Send + Sync + 'static> Queue<T> {
+    fn bell(&self) -> &Bell {
+        match &self.bell {
+            Waiter::Bell(bell) => bell,
+            _ => unreachable!("a queue waits by a bell"),
+        }
+    }
+}
+
+impl<T: Send + Sync + 'static> AnyQueue for Queue<T> {
+    fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    fn flush(&mut self) -> Flushed {
+        let mut flushed = Flushed::default();
+        let Some(publisher) = &self.publisher else {
+            return flushed;
+        };
+        while let Some(event) = self.events.pop_front() {
+            match publisher.offer(event) {
+                Ok(_) => flushed.published += 1,
+                Err((Refusal::Closed, _)) => flushed.lost += 1,
+                Err((refusal, event)) => {
+                    self.events.push_front(event);
+                    self.deadlocked = refusal == Refusal::WouldDeadlock;
+                    return flushed;
+                }
+            }
+        }
+        publisher.core().room.leave(&self.bell);
+        self.bell().disarm();
+        self.publisher = None;
+        flushed
+    }
+
+    fn enlist(&self) {
+        if let Some(publisher) = &self.publisher
+            && self.bell().arm()
+        {
+            publisher.core().room.enlist(&self.bell);
+        }
+    }
+
+    fn is_deadlocked(&self) -> bool {
+        self.deadlocked
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+impl<T: Send + Sync + 'static> Drop for Queue<T> {
+    fn drop(&mut self) {
+        if let Some(publisher) = &self.publisher {
+            publisher.core().room.leave(&self.bell);
+        }
+    }
+}
+
+/// The queues of one reactor.
+pub(crate) struct Outbox {
+    set: Arc<ReadySet>,
+    capacity: usize,
+    waiting: usize,
+    /// By the address of the topic's core, in the order of their first use: few, and only looked at while
+    /// something waits. A queue that is empty holds nothing of its topic, so it serves whichever topic comes
+    /// to be at the address; of another type, it is replaced.
+    queues: Vec<(usize, Box<dyn AnyQueue>)>,
+}
+
+impl Outbox {
+    pub(crate) fn new(set: &Arc<ReadySet>, capacity: usize) -> Self {
+        Self {
+            set: Arc::clone(set),
+            capacity,
+            waiting: 0,
+            queues: Vec::new(),
+        }
+    }
+
+    /// Events that wait.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.waiting
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Publishes an event, or keeps it until there is room.
+    #[inline]
+    pub(crate) fn publish<T: Send + Sync + 'static>(
+        &mut self,
+        publisher: &Publisher<T>,
+        event: T,
+    ) -> Result<(), OutboxError<T>> {
+        if self.waiting > 0 {
+            return self.publish_behind(publisher, event);
+        }
+        match publisher.offer(event) {
+            Ok(_) => Ok(()),
+            Err((refusal, event)) => self.keep(publisher, refusal, event),
+        }
+    }
+
+    /// Publishes an event, if nothing waits for its topic.
+    #[cold]
+    fn publish_behind<T: Send + Sync + 'static>(
+        &mut self,
+        publisher: &Publisher<T>,
+        event: T,
+    ) -> Result<(), OutboxError<T>> {
+        let queue = self.queue(publisher);
+        let refusal = if queue.events.is_empty() {
+            match publisher.offer(event) {
+                Ok(_) => return Ok(()),
+                Err(refused) => refused,
+            }
+        } else if queue.deadlocked {
+            (Refusal::WouldDeadlock, event)
+        } else {
+            (Refusal::Full, event)
+        };
+        self.keep(publisher, refusal.0, refusal.1)
+    }
+
+    #[cold]
+    fn keep<T: Send + Sync + 'static>(
+        &mut self,
+        publisher: &Publisher<T>,
+        refusal: Refusal,
+        event: T,
+    ) -> Result<(), OutboxError<T>> {
+        if refusal == Refusal::Closed {
+            return Err(OutboxError::Closed(event));
+        }
+        if self.waiting == self.capacity {
+            return Err(match refusal {
+                Refusal::WouldDeadlock => OutboxError::WouldDeadlock(event),
+                _ => OutboxError::Full(event),
+            });
+        }
+        self.waiting += 1;
+        let queue = self.queue(publisher);
+        queue.publisher.get_or_insert_with(|| publisher.clone());
+        queue.events.push_back(event);
+        Ok(())
+    }
+
+    fn queue<T: Send + Sync + 'static>(&mut self, publisher: &Publisher<T>) -> &mut Queue<T> {
+        let address = Arc::as_ptr(publisher.core()).addr();
+        let position = self.queues.iter().position(|(of, _)| *of == address);
+        let index = position.unwrap_or(self.queues.len());
+        let fits = |(_, queue): &mut (usize, Box<dyn AnyQueue>)| queue.as_any().is::<Queue<T>>();
+        if !self.queues.get_mut(index).is_some_and(fits) {
+            let queue = Queue::<T> {
+                publisher: None,
+                events: VecDeque::new(),
+                bell: Waiter::Bell(Bell::new(&self.set, None)),
+                deadlocked: false,
+            };
+            match position {
+                Some(index) => self.queues[index].1 = Box::new(queue),
+                None => self.queues.push((address, Box::new(queue))),
+            }
+        }
+        let queue = &mut self.queues[index].1;
+        queue
+            .as_any()
+            .downcast_mut()
+            .expect("a queue of another type was replaced")
+    }
+
+    /// Publishes what there is room for.
+    pub(crate) fn flush(&mut self) -> Flushed {
+        let mut all = Flushed::default();
+        if self.waiting == 0 {
+            return all;
+        }
+        for (_, queue) in self.queues.iter_mut().filter(|(_, queue)| queue.len() > 0) {
+            let flushed = queue.flush();
+            self.waiting -= flushed.published + flushed.lost;
+            all.published += flushed.published;
+            all.lost += flushed.lost;
+        }
+        all
+    }
+
+    /// Whether something waits for a ring that only this thread reads.
+    pub(crate) fn is_deadlocked(&self) -> bool {
+        self.queues
+            .iter()
+            .any(|(_, queue)| queue.len() > 0 && queue.is_deadlocked())
+    }
+
+    /// Has the reactor called when there is room; then flushes once more. Tells what that did.
+    pub(crate) fn arm(&mut self) -> Flushed {
+        if self.waiting == 0 {
+            return Flushed::default();
+        }
+        for (_, queue) in self.queues.iter().filter(|(_, queue)| queue.len() > 0) {
+            queue.enlist();
+        }
+        Barrier::of_process().heavy();
+        self.flush()
+    }
+}
+
+impl fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbox")
+            .field("waiting", &self.waiting)
+            .field("capacity", &self.capacity)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,212 @@
+//! The handlers of a reactor, by their ids.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use super::context::Context;
+use super::handler::HandlerId;
+use super::source::Source;
+use super::timers::MissedTicks;
+use crate::sync::{Arc, Calls};
+
+/// A handler that is given no event.
+pub(crate) type Callback<S> = Box<dyn FnMut(&mut S, &mut Context<S>) + Send>;
+
+/// A handler that is told of a loss.
+pub(crate) type LagCallback<S> = Box<dyn FnMut(&mut S, u64, &mut Context<S>) + Send>;
+
+/// What a slot holds.
+pub(crate) enum Body<S> {
+    Source(Box<dyn Source<S>>),
+    Timer {
+        callback: Callback<S>,
+        every: Option<(Duration, MissedTicks)>,
+    },
+    Idle(Callback<S>),
+}
+
+/// A deadline that moves with the events of a source.
+pub(crate) struct Expectation<S> {
+    pub(crate) within: Duration,
+    /// The last event, or the beginning.
+    pub(crate) since: Instant,
+    /// A time is set for it. Not so between its firing and the next event.
+    pub(crate) is_set: bool,
+    pub(crate) callback: Option<Callback<S>>,
+}
+
+/// What few handlers have.
+pub(crate) struct Extras<S> {
+    pub(crate) lag: Option<LagCallback<S>>,
+    pub(crate) closed: Option<Callback<S>>,
+    pub(crate) expectation: Option<Expectation<S>>,
+    pub(crate) calls: Option<Arc<Calls>>,
+}
+
+impl<S> Default for Extras<S> {
+    fn default() -> Self {
+        Self {
+            lag: None,
+            closed: None,
+            expectation: None,
+            calls: None,
+        }
+    }
+}
+
+/// What is left of a handler, for its last owner to drop.
+pub(crate) type Removed<S> = (Body<S>, Option<Box<Extras<S>>>);
+
+/// What a removal came to.
+pub(crate) enum Removal<S> {
+    Unknown,
+    /// It is being called, and goes when that is over.
+    Called,
+    Done(Removed<S>),
+}
+
+enum State<S> {
+    Vacant,
+    Live(Body<S>),
+    /// The body is out, being called.
+    Called,
+    /// As `Called`, and it was removed meanwhile.
+    Doomed,
+}
+
+struct Slot<S> {
+    generation: u32,
+    state: State<S>,
+    extras: Option<Box<Extras<S>>>,
+}
+
+/// A table of handlers.
+///
+/// A body is taken out while it is called, so that the call may use the table: add, remove, even remove
+/// itself.
+pub(crate) struct Slots<S> {
+    slots: Vec<Slot<S>>,
+    free: Vec<u32>,
+}
+
+impl<S> Slots<S> {
+    pub(crate) fn new() -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+        }
+    }
+
+    pub(crate) fn add(&mut self, body: Body<S>) -> HandlerId {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot {
+                generation: 0,
+                state: State::Vacant,
+                extras: None,
+            });
+            u32::try_from(self.slots.len() - 1).expect("a reactor has fewer than 2^32 handlers")
+        });
+        let slot = &mut self.slots[index as usize];
+        slot.state = State::Live(body);
+        HandlerId {
+            index,
+            generation: slot.generation,
+        }
+    }
+
+    /// The id of whoever is at an index.
+    pub(crate) fn id(&self, index: usize) -> HandlerId {
+        HandlerId {
+            index: index as u32,
+            generation: self.slots[index].generation,
+        }
+    }
+
+    pub(crate) fn is_live(&self, id: HandlerId) -> bool {
+        self.slots.get(id.index()).is_some_and(|slot| {
+            slot.generation == id.generation && matches!(slot.state, State::Live(_) | State::Called)
+        })
+    }
+
+    pub(crate) fn source(&self, index: usize) -> Option<&dyn Source<S>> {
+        match &self.slots[index].state {
+            State::Live(Body::Source(source)) => Some(&**source),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn source_mut(&mut self, index: usize) -> Option<&mut (dyn Source<S> + 'static)> {
+        match &mut self.slots[index].state {
+            State::Live(Body::Source(source)) => Some(&mut **source),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn extras(&mut self, id: HandlerId) -> &mut Extras<S> {
+        self.slots[id.index()].extras.get_or_insert_default()
+    }
+
+    pub(crate) fn known_extras(&mut self, id: HandlerId) -> Option<&mut Extras<S>> {
+        let slot = self.slots.get_mut(id.index())?;
+        if slot.generation != id.generation {
+            return None;
+        }
+        slot.extras.as_deref_mut()
+    }
+
+    /// Takes a body out to call it.
+    pub(crate) fn take(&mut self, id: HandlerId) -> Option<Body<S>> {
+        if !self.is_live(id) {
+            return None;
+        }
+        let slot = &mut self.slots[id.index()];
+        match std::mem::replace(&mut slot.state, State::Called) {
+            State::Live(body) => Some(body),
+            other => {
+                slot.state = other;
+                None
+            }
+        }
+    }
+
+    /// Puts a body back after its call; gives it back again if it was removed meanwhile.
+    pub(crate) fn put_back(&mut self, id: HandlerId, body: Body<S>) -> Option<Removed<S>> {
+        let slot = &mut self.slots[id.index()];
+        if let State::Called = slot.state {
+            slot.state = State::Live(body);
+            return None;
+        }
+        Some((body, self.vacate(id)))
+    }
+
+    /// Removes a handler; one that is being called is given back when it is put back.
+    pub(crate) fn remove(&mut self, id: HandlerId) -> Removal<S> {
+        if !self.is_live(id) {
+            return Removal::Unknown;
+        }
+        let slot = &mut self.slots[id.index()];
+        match std::mem::replace(&mut slot.state, State::Doomed) {
+            State::Live(body) => Removal::Done((body, self.vacate(id))),
+            _ => Removal::Called,
+        }
+    }
+
+    fn vacate(&mut self, id: HandlerId) -> Option<Box<Extras<S>>> {
+        let slot = &mut self.slots[id.index()];
+        slot.state = State::Vacant;
+        // After 2^32 uses a slot is given up, so that no id comes twice.
+        if let Some(next) = slot.generation.checked_add(1) {
+            slot.generation = next;
+            self.free.push(id.index);
+        }
+        slot.extras.take()
+    }
+}
+
+impl<S> fmt::Debug for Slots<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slots")
+            .field("handlers", &(self.slots.len() - self.free.len()))
+            .finish_non_exhaustive()
+    }
+}

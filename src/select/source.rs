@@ -1,0 +1,278 @@
+//! What a reactor serves.
+
+use std::ops::ControlFlow;
+
+use crossbeam_channel::{Receiver, Select, TryRecvError};
+
+use super::context::Context;
+use super::handler::HandlerId;
+use crate::channel::{Batch, Meta, PollError, Subscriber};
+use crate::sync::Waiter;
+
+/// How a source stands after it was served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// There may be more.
+    More,
+    /// There was nothing more.
+    Dry,
+    /// There will be nothing more; with the events that were lost by that.
+    Ended(u64),
+}
+
+/// Events with their handler.
+pub(crate) trait Source<S>: Send {
+    /// Hands up to `max` events to the handler, while the context's flow goes on; counts each in `handled`
+    /// before its handler runs.
+    fn serve(
+        &mut self,
+        id: HandlerId,
+        state: &mut S,
+        context: &mut Context<S>,
+        max: usize,
+        handled: &mut usize,
+    ) -> Outcome;
+
+    /// Whether there is something to serve.
+    fn is_ready(&self) -> bool;
+
+    /// Whether it cannot ring a bell, and must be looked at every round.
+    fn is_foreign(&self) -> bool {
+        false
+    }
+
+    /// Has `waiter` woken for the next event, after the caller's heavy barrier.
+    fn enlist(&self, waiter: &Waiter);
+
+    fn delist(&self, waiter: &Waiter);
+
+    /// Hides what comes from now on.
+    fn fence(&mut self);
+
+    fn take_fence_away(&mut self);
+
+    /// About how many events wait before the fence.
+    fn left(&self) -> u64;
+
+    /// Adds the channel to a foreign select.
+    fn select<'a>(&'a self, _select: &mut Select<'a>) {}
+}
+
+/// A subscription with its handler.
+pub(crate) struct Subscription<T: Send + Sync + 'static, H> {
+    pub(crate) subscriber: Subscriber<T>,
+    pub(crate) handler: H,
+}
+
+/// A handler that takes one event at a time.
+pub(crate) struct Each<F>(pub(crate) F);
+
+/// A handler that takes batches.
+pub(crate) struct Batches<F>(pub(crate) F);
+
+/// How a subscription's handler is given its events.
+pub(crate) trait Take<S, T: Send + Sync + 'static>: Send {
+    /// As [`Source::serve`].
+    fn take(
+        &mut self,
+        subscriber: &mut Subscriber<T>,
+        id: HandlerId,
+        state: &mut S,
+        context: &mut Context<S>,
+        max: usize,
+        handled: &mut usize,
+    ) -> Result<(), PollError>;
+}
+
+/// A foreign channel.
+pub(crate) struct Foreign<M, F> {
+    pub(crate) receiver: Receiver<M>,
+    pub(crate) handler: F,
+    /// Messages before the fence.
+    pub(crate) fenced: Option<usize>,
+}
+
+impl<S, T, F> Take<S, T> for Each<F>
+where
+    T: Send + Sync + 'static,
+    F: FnMut(&mut S, &T, &mut Context<S>) + Send,
+{
+    #[inline]
+    fn take(
+        &mut self,
+        subscriber: &mut Subscriber<T>,
+        id: HandlerId,
+        state: &mut S,
+        context: &mut Context<S>,
+        max: usize,
+        handled: &mut usize,
+    ) -> Result<(), PollError> {
+        let shown = subscriber.poll_until(max, |event, meta: Meta| {
+            if meta.missed > 0 {
+                context.lagged(id, meta.missed, state);
+            }
+            *handled += 1;
+            (self.0)(state, event, context);
+            context.flow()
+        });
+        shown.map(drop)
+    }
+}
+
+impl<S, T, F> Take<S, T> for Batches<F>
+where
+    T: Send + Sync + 'static,
+    F: FnMut(&mut S, &mut Batch<'_, T>, &mut Context<S>) + Send,
+{
+    fn take(
+        &mut self,
+        subscriber: &mut Subscriber<T>,
+        id: HandlerId,
+        state: &mut S,
+        context: &mut Context<S>,
+        max: usize,
+        handled: &mut usize,
+    ) -> Result<(), PollError> {
+        let shown = subscriber.poll_batch(max, |mut batch| {
+            let missed = batch.missed();
+            if missed > 0 {
+                context.lagged(id, missed, state);
+            }
+            let counted = Counted(&mut batch, handled);
+            (self.0)(state, counted.0, context);
+            // What the handler left is handled too: otherwise a handler that takes nothing would be called
+            // with the same events for ever.
+            counted.0.for_each(drop);
+        });
+        shown.map(drop)
+    }
+}
+
+/// Counts what was taken from a batch, also when its handler unwinds.
+struct Counted<'a, 'b, T>(&'a mut Batch<'b, T>, &'a mut usize);
+
+impl<T> Drop for Counted<'_, '_, T> {
+    fn drop(&mut self) {
+        *self.1 += self.0.taken();
+    }
+}
+
+impl<S, T, H> Source<S> for Subscription<T, H>
+where
+    T: Send + Sync + 'static,
+    H: Take<S, T>,
+{
+    #[inline]
+    fn serve(
+        &mut self,
+        id: HandlerId,
+        state: &mut S,
+        context: &mut Context<S>,
+        max: usize,
+        handled: &mut usize,
+    ) -> Outcome {
+        let Self {
+            subscriber,
+            handler,
+        } = self;
+        match handler.take(subscriber, id, state, context, max, handled) {
+            // Asked also when fewer than `max` were taken: a filter, holes and a handler that broke off
+            // leave more.
+            Ok(()) if subscriber.is_ready() => Outcome::More,
+            Ok(()) => Outcome::Dry,
+            Err(PollError::Closed) => Outcome::Ended(0),
+            Err(PollError::Disconnected(missed)) => Outcome::Ended(missed),
+        }
+    }
+
+    #[inline]
+    fn is_ready(&self) -> bool {
+        self.subscriber.is_ready()
+    }
+
+    fn enlist(&self, waiter: &Waiter) {
+        self.subscriber.enlist(waiter);
+    }
+
+    fn delist(&self, waiter: &Waiter) {
+        self.subscriber.delist(waiter);
+    }
+
+    fn fence(&mut self) {
+        self.subscriber.fence();
+    }
+
+    fn take_fence_away(&mut self) {
+        self.subscriber.take_fence_away();
+    }
+
+    fn left(&self) -> u64 {
+        self.subscriber.left()
+    }
+}
+
+impl<S, M, F> Source<S> for Foreign<M, F>
+where
+    M: Send + 'static,
+    F: FnMut(&mut S, M, &mut Context<S>) + Send,
+{
+    fn serve(
+        &mut self,
+        _id: HandlerId,
+        state: &mut S,
+        context: &mut Context<S>,
+        max: usize,
+        handled: &mut usize,
+    ) -> Outcome {
+        for _ in 0..max {
+            if self.fenced == Some(0) {
+                return Outcome::Dry;
+            }
+            match self.receiver.try_recv() {
+                Ok(message) => {
+                    if let Some(fenced) = &mut self.fenced {
+                        *fenced -= 1;
+                    }
+                    *handled += 1;
+                    (self.handler)(state, message, context);
+                }
+                Err(TryRecvError::Empty) => return Outcome::Dry,
+                Err(TryRecvError::Disconnected) => return Outcome::Ended(0),
+            }
+            if context.flow() == ControlFlow::Break(()) {
+                break;
+            }
+        }
+        Outcome::More
+    }
+
+    fn is_ready(&self) -> bool {
+        !self.receiver.is_empty()
+    }
+
+    fn is_foreign(&self) -> bool {
+        true
+    }
+
+    fn enlist(&self, _waiter: &Waiter) {}
+
+    fn delist(&self, _waiter: &Waiter) {}
+
+    fn fence(&mut self) {
+        // One that is empty is still asked once, as it may be disconnected.
+        self.fenced = Some(self.receiver.len().max(1));
+    }
+
+    fn take_fence_away(&mut self) {
+        self.fenced = None;
+    }
+
+    fn left(&self) -> u64 {
+        self.fenced
+            .map_or(0, |fenced| fenced.min(self.receiver.len()) as u64)
+    }
+
+    fn select<'a>(&'a self, select: &mut Select<'a>) {
+        select.recv(&self.receiver);
+    }
+}

@@ -1,0 +1,102 @@
+//! Calls of one closure, counted, so that its owner can end them.
+
+use std::cell::RefCell;
+
+use super::{Arc, AtomicU32, Barrier, Ordering, WaitSet, Waiter, current_parker, thread_local};
+
+thread_local! {
+    /// The calls that this thread is in, by the address of what counts them.
+    static INSIDE: RefCell<Vec<usize>> = RefCell::new(Vec::new());
+}
+
+/// Counts the calls of a closure that are running, until it is severed.
+///
+/// ```text
+/// caller                               owner
+/// enter: running += 1                  sever: severed = 1
+/// severed -> back out, no call         wait until running is what runs on this thread
+/// else call, running -= 1, wake owner
+/// ```
+///
+/// Both are in one word, so there is one order of the two.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    /// `{ severed: 1 bit, running: 31 bits }`
+    state: AtomicU32,
+    ended: WaitSet,
+}
+
+/// One call, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Call<'a>(&'a Calls);
+
+const SEVERED: u32 = 1 << 31;
+
+impl Calls {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: AtomicU32::new(0),
+            ended: WaitSet::new(Barrier::of_process()),
+        }
+    }
+
+    /// Begins a call; `None` when there must be no more.
+    pub(crate) fn enter(&self) -> Option<Call<'_>> {
+        // ORDERING: edge `sever`. Pairs with the exchange in `sever`: what the owner did before is seen.
+        let before = self.state.fetch_add(1, Ordering::Acquire);
+        INSIDE.with(|inside| inside.borrow_mut().push(self.address()));
+        let call = Call(self);
+        (before & SEVERED == 0).then_some(call)
+    }
+
+    pub(crate) fn is_severed(&self) -> bool {
+        self.state.load(Ordering::Relaxed) & SEVERED != 0
+    }
+
+    /// Refuses every later call, and waits for those that are running on other threads.
+    pub(crate) fn sever(&self) {
+        // ORDERING: edge `sever`. Pairs with the addition in `enter`.
+        self.state.fetch_or(SEVERED, Ordering::Release);
+        let here = INSIDE.with(|inside| {
+            let inside = inside.borrow();
+            inside
+                .iter()
+                .filter(|&&calls| calls == self.address())
+                .count() as u32
+        });
+        // ORDERING: edge `ended`. Pairs with the subtraction in `Call::drop`: what the call did is done.
+        let running = || self.state.load(Ordering::Acquire) & !SEVERED > here;
+        if !running() {
+            return;
+        }
+        let parker = current_parker();
+        let waiter = Waiter::Thread(Arc::clone(&parker));
+        while running() {
+            self.ended.join(&waiter);
+            if running() {
+                parker.park(None);
+            }
+            self.ended.leave(&waiter);
+        }
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        let address = self.0.address();
+        INSIDE.with(|inside| {
+            let mut inside = inside.borrow_mut();
+            let last = inside.iter().rposition(|&calls| calls == address);
+            inside.remove(last.expect("a call ends on the thread that began it"));
+        });
+        // ORDERING: edge `ended`. Pairs with the load in `sever`; carries what the call did.
+        let before = self.0.state.fetch_sub(1, Ordering::Release);
+        if before & SEVERED != 0 {
+            self.0.ended.notify();
+        }
+    }
+}

@@ -168,8 +168,15 @@ pub use channel::{
 };
 pub use select::{
     Budget, Clock, Context, Ended, HandlerGuard, HandlerId, HandlerPanic, MissedTicks, OnPanic,
-    OutboxError, Priority, Reactor, ReactorBuilder, ReactorSnapshot, RunError, StopHandle, Turn,
+    OutboxError, Priority, Reactor, ReactorBuilder, ReactorSnapshot, Ready, RunError, Selectable,
+    StopHandle, Turn,
 };
+
+/// What `select!` expands to; not for users.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::select::{Arms, Chosen, Patience, select};
+}
 
 /// The end of a topic's sequences: one that comes there closes. At a thousand million events a second that
 /// takes 146 years.

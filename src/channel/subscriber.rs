@@ -11,6 +11,7 @@ use super::core::{Core, Listing};
 use super::error::{PollError, RecvError, RecvTimeoutError, SubscribeError, TryRecvError};
 use super::overflow::{Overflow, Start};
 use super::ready_hook::ReadyHook;
+use super::wait::WaitStrategy;
 use crate::ring::{Found, Policy, Reader};
 use crate::sync::{Arc, Waiter};
 
@@ -508,6 +509,10 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
 
     pub(crate) fn delist(&self, waiter: &Waiter) {
         self.listing.core().events.leave(waiter);
+    }
+
+    pub(crate) fn strategy(&self) -> WaitStrategy {
+        self.listing.core().settings().wait
     }
 
     /// Hides what is published from now on, until the fence is taken away.

@@ -11,7 +11,9 @@ use crate::sync::{Arc, Backoff, Counter, WaitSet, Waiter, current_parker, spin_l
 /// | `Spin`   | one cache line       | one core                          |
 /// | `Yield`  | a scheduler's turn   | what nobody else wants            |
 /// | `Park`   | a system call        | none                              |
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+///
+/// They are ordered by patience.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum WaitStrategy {
     /// Look again and again, and never enter the kernel: for threads that have a core to themselves.

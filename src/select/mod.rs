@@ -11,8 +11,9 @@
 //! | `timers`, `clock` | what is due, and by which time                         |
 //! | `outbox`    | events that find no room yet                                 |
 //! | `control`, `handler` | what other threads ask for; names, guards, panics   |
-//! | `arms`      | `select!`                                                    |
+//! | `arms`, `macros` | `select!`                                               |
 
+mod arms;
 mod budget;
 mod builder;
 mod clock;
@@ -20,6 +21,7 @@ mod context;
 mod control;
 mod drive;
 mod handler;
+mod macros;
 mod outbox;
 mod reactor;
 mod schedule;
@@ -31,6 +33,9 @@ mod timers;
 #[cfg(all(test, ringbus_loom))]
 pub(crate) use schedule::Schedule;
 
+#[doc(hidden)]
+pub use arms::{Arms, Chosen, Patience, select};
+pub use arms::{Ready, Selectable};
 pub use budget::{Budget, Turn};
 pub use builder::ReactorBuilder;
 pub use clock::Clock;

@@ -261,7 +261,7 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
                 Err(Refusal::WouldDeadlock) => {
                     return Err(PublishBatchError::WouldDeadlock(events));
                 }
-                Err(Refusal::Full | Refusal::Timeout) => {
+                Err(Refusal::Full | Refusal::Timeout | Refusal::Unread) => {
                     return Err(PublishBatchError::Full(events));
                 }
             };

@@ -30,7 +30,7 @@ mod topic;
 mod wait;
 
 pub(crate) use self::core::Core;
-pub(crate) use publish::Refusal;
+pub(crate) use publish::{GRACE, Refusal};
 pub(crate) use settings::Settings;
 
 pub use batch::{Batch, Meta};

@@ -10,7 +10,7 @@ use crate::ring::{Claimed, Obstacle, Ring, SoleWriter, Turn, Whose};
 /// How long a publisher stands in front of a ring whose only obstacle is a subscriber that this thread
 /// opened and that nobody has read yet. The subscriber may be on its way to another thread, which will
 /// read it; after this time the answer is that waiting would deadlock.
-const GRACE: Duration = Duration::from_secs(1);
+pub(crate) const GRACE: Duration = Duration::from_secs(1);
 
 /// How long to wait for room.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,9 @@ pub(crate) enum Refusal {
     Closed,
     Timeout,
     WouldDeadlock,
+    /// Full, and nobody has read yet the subscriber in the way, which this thread has opened; told by
+    /// [`Patience::Offer`] only.
+    Unread,
 }
 
 impl Refusal {
@@ -219,9 +222,8 @@ fn claim_patiently<T, W: Writer<T>>(
 ) -> Result<Claimed, Refusal> {
     let deadline = match (obstacle, patience) {
         (Obstacle::Closed, _) => return Err(Refusal::Closed),
-        (Obstacle::Full(Whose::ReadHere | Whose::OpenedHere), Patience::Offer) => {
-            return Err(Refusal::WouldDeadlock);
-        }
+        (Obstacle::Full(Whose::ReadHere), Patience::Offer) => return Err(Refusal::WouldDeadlock),
+        (Obstacle::Full(Whose::OpenedHere), Patience::Offer) => return Err(Refusal::Unread),
         (_, Patience::Try | Patience::Offer) => return Err(Refusal::Full),
         (Obstacle::Full(Whose::ReadHere), _) => return Err(Refusal::WouldDeadlock),
         (_, Patience::Until(deadline)) => deadline,

@@ -7,6 +7,7 @@
 mod join;
 mod lossless;
 mod lossy;
+mod select;
 mod shared;
 mod topic;
 mod wait;

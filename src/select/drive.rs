@@ -256,7 +256,7 @@ impl<S> Context<S> {
             self.met(id);
         }
         let outcome = match outcome {
-            // Severed by its guard: as good as removed.
+            // Severed by its guard, and removed.
             Ok(None) => Ok(Outcome::Dry),
             Ok(Some(outcome)) => Ok(outcome),
             Err(unwind) => Err(unwind),
@@ -326,7 +326,11 @@ impl<S> Context<S> {
             None => catch_unwind(AssertUnwindSafe(|| Some(call(state, self)))),
             Some(calls) => match calls.enter() {
                 Some(_entered) => catch_unwind(AssertUnwindSafe(|| Some(call(state, self)))),
-                None => Ok(None),
+                None => {
+                    // Its guard is on the way to say so.
+                    self.remove(id);
+                    Ok(None)
+                }
             },
         };
         self.call = Call::default();
@@ -475,9 +479,9 @@ impl<S> Context<S> {
         left
     }
 
-    /// Sleeps until there is something to do.
+    /// Sleeps until there is something to do, or until a time.
     #[cold]
-    pub(super) fn sleep(&mut self) {
+    pub(super) fn sleep(&mut self, until: Option<Instant>) {
         self.arm();
         if self.schedule.has_hot() {
             return;
@@ -494,6 +498,7 @@ impl<S> Context<S> {
             }
             deadline = None;
         }
+        let deadline = deadline.into_iter().chain(until).min();
         self.totals.parked += 1;
         if self.foreign.is_empty() {
             self.schedule.park(deadline);

@@ -55,14 +55,15 @@ struct Queue<T: Send + Sync + 'static> {
     publisher: Option<Publisher<T>>,
     events: VecDeque<T>,
     bell: Waiter,
-    deadlocked: bool,
+    /// Why the first of them was refused last.
+    refusal: Refusal,
 }
 
 trait AnyQueue: Send {
     fn len(&self) -> usize;
     fn flush(&mut self) -> Flushed;
     fn enlist(&self);
-    fn is_deadlocked(&self) -> bool;
+    fn refusal(&self) -> Refusal;
     fn as_any(&mut self) -> &mut dyn Any;
 }
 
@@ -91,7 +92,7 @@ impl<T: Send + Sync + 'static> AnyQueue for Queue<T> {
                 Err((Refusal::Closed, _)) => flushed.lost += 1,
                 Err((refusal, event)) => {
                     self.events.push_front(event);
-                    self.deadlocked = refusal == Refusal::WouldDeadlock;
+                    self.refusal = refusal;
                     return flushed;
                 }
             }
@@ -110,8 +111,8 @@ impl<T: Send + Sync + 'static> AnyQueue for Queue<T> {
         }
     }
 
-    fn is_deadlocked(&self) -> bool {
-        self.deadlocked
+    fn refusal(&self) -> Refusal {
+        self.refusal
     }
 
     fn as_any(&mut self) -> &mut dyn Any {
@@ -187,10 +188,8 @@ impl Outbox {
                 Ok(_) => return Ok(()),
                 Err(refused) => refused,
             }
-        } else if queue.deadlocked {
-            (Refusal::WouldDeadlock, event)
         } else {
-            (Refusal::Full, event)
+            (queue.refusal, event)
         };
         self.keep(publisher, refusal.0, refusal.1)
     }
@@ -214,6 +213,7 @@ impl Outbox {
         self.waiting += 1;
         let queue = self.queue(publisher);
         queue.publisher.get_or_insert_with(|| publisher.clone());
+        queue.refusal = refusal;
         queue.events.push_back(event);
         Ok(())
     }
@@ -228,7 +228,7 @@ impl Outbox {
                 publisher: None,
                 events: VecDeque::new(),
                 bell: Waiter::Bell(Bell::new(&self.set, None)),
-                deadlocked: false,
+                refusal: Refusal::Full,
             };
             match position {
                 Some(index) => self.queues[index].1 = Box::new(queue),
@@ -257,11 +257,11 @@ impl Outbox {
         all
     }
 
-    /// Whether something waits for a ring that only this thread reads.
-    pub(crate) fn is_deadlocked(&self) -> bool {
+    /// Whether something waits for this reason.
+    pub(crate) fn waits_for(&self, refusal: Refusal) -> bool {
         self.queues
             .iter()
-            .any(|(_, queue)| queue.len() > 0 && queue.is_deadlocked())
+            .any(|(_, queue)| queue.len() > 0 && queue.refusal() == refusal)
     }
 
     /// Has the reactor called when there is room; then flushes once more. Tells what that did.

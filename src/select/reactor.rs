@@ -11,7 +11,7 @@ use super::budget::{Budget, Turn};
 use super::builder::ReactorBuilder;
 use super::context::Context;
 use super::drive::{Allowance, Unwind};
-use crate::channel::WaitStrategy;
+use crate::channel::{GRACE, Refusal, WaitStrategy};
 use crate::sync::{Backoff, spin_loop, yield_now};
 
 /// Why [`Reactor::run`] returned.
@@ -119,8 +119,8 @@ impl<S> Reactor<S> {
     ///
     /// # Errors
     ///
-    /// When all sources have closed, and the outbox waits for a subscriber that this thread reads, or that
-    /// it has opened and nobody has read.
+    /// When all sources have closed, and the outbox waits for a subscriber that this thread reads; after a
+    /// second also for one that it has opened and nobody has read.
     ///
     /// # Panics
     ///
@@ -140,6 +140,7 @@ impl<S> Reactor<S> {
         let Self { context, wait } = self;
         let mut backoff = Backoff::new();
         let mut idled = false;
+        let mut patient_until = None;
         loop {
             context.begin_round();
             if context.take_stop() {
@@ -154,16 +155,24 @@ impl<S> Reactor<S> {
             if fired || served || foreign || flushed || context.schedule.has_hot() {
                 backoff = Backoff::new();
                 idled = false;
+                patient_until = None;
                 continue;
             }
+            let mut until = None;
             if context.is_finished() {
-                match context.outbox.len() {
-                    0 => return Ok(Ok(Ended::Closed)),
-                    left if context.outbox.is_deadlocked() => {
-                        return Ok(Err(RunError::WouldDeadlock(left)));
-                    }
-                    _ => {}
+                let left = context.outbox.len();
+                if left == 0 {
+                    return Ok(Ok(Ended::Closed));
                 }
+                // As with a publish that waits: a subscriber that nobody has read may be on its way to
+                // another thread.
+                let now = Instant::now();
+                let patient = *patient_until.get_or_insert(now + GRACE);
+                let unread = context.outbox.waits_for(Refusal::Unread);
+                if context.outbox.waits_for(Refusal::WouldDeadlock) || unread && now >= patient {
+                    return Ok(Err(RunError::WouldDeadlock(left)));
+                }
+                until = unread.then_some(patient);
             }
             if !std::mem::replace(&mut idled, true) && context.call_idle(state)? {
                 continue;
@@ -172,7 +181,7 @@ impl<S> Reactor<S> {
                 WaitStrategy::Spin => spin_loop(),
                 WaitStrategy::Yield => yield_now(),
                 WaitStrategy::Park if backoff.is_completed() => {
-                    context.sleep();
+                    context.sleep(until);
                     backoff = Backoff::new();
                     idled = false;
                 }

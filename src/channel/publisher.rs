@@ -223,7 +223,9 @@ impl<T: Send + Sync + 'static> Publisher<T> {
             }
             Err(Refusal::Closed) => Err(PublishBatchError::Closed(batch)),
             Err(Refusal::WouldDeadlock) => Err(PublishBatchError::WouldDeadlock(batch)),
-            Err(Refusal::Full | Refusal::Timeout | Refusal::Unread) => Err(PublishBatchError::Full(batch)),
+            Err(Refusal::Full | Refusal::Timeout | Refusal::Unread) => {
+                Err(PublishBatchError::Full(batch))
+            }
         }
     }
 

@@ -42,8 +42,8 @@ impl Calls {
 
     /// Begins a call; `None` when there must be no more.
     pub(crate) fn enter(&self) -> Option<Call<'_>> {
-        // ORDERING: edge `sever`. Pairs with the exchange in `sever`: what the owner did before is seen.
-        let before = self.state.fetch_add(1, Ordering::Acquire);
+        // Relaxed: nothing is handed over here, the word alone says which of the two came first.
+        let before = self.state.fetch_add(1, Ordering::Relaxed);
         INSIDE.with(|inside| inside.borrow_mut().push(self.address()));
         let call = Call(self);
         (before & SEVERED == 0).then_some(call)
@@ -55,8 +55,7 @@ impl Calls {
 
     /// Refuses every later call, and waits for those that are running on other threads.
     pub(crate) fn sever(&self) {
-        // ORDERING: edge `sever`. Pairs with the addition in `enter`.
-        self.state.fetch_or(SEVERED, Ordering::Release);
+        self.state.fetch_or(SEVERED, Ordering::Relaxed);
         let here = INSIDE.with(|inside| {
             let inside = inside.borrow();
             inside

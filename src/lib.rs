@@ -129,6 +129,59 @@
 //! nobody sleeps. On Linux the fence that makes this safe is `membarrier(2)`, paid by the thread that goes
 //! to sleep; it must stay allowed for as long as the process has topics. Elsewhere both sides pay a fence.
 //!
+//! # Selecting
+//!
+//! [`select!`] waits for the first of a handful of sources and runs its arm, in which `break`, `return`
+//! and `?` mean what they mean around it:
+//!
+//! ```
+//! # use std::time::Duration;
+//! # use ringbus::{Bus, select};
+//! # let bus = Bus::new();
+//! let (mut quotes, mut trades) = (bus.topic::<u64>().subscribe(), bus.topic::<String>().subscribe());
+//! bus.publish(7_u64)?;
+//! let what = select! {
+//!     quote = quotes => format!("quote {}", quote?),
+//!     trade = trades => format!("trade {}", trade?),
+//!     default(Duration::from_millis(5)) => "nothing".to_string(),
+//! };
+//! assert_eq!(what, "quote 7");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Reacting
+//!
+//! A [`Reactor`] looks after any number of subscriptions, timers and foreign channels on one thread, with one
+//! `&mut` state for all their handlers. It waits at the cost of what is ready, not of what is registered. It
+//! [runs](Reactor::run) by itself or takes [turns](Reactor::turn) in a loop that is somebody else's.
+//!
+//! ```
+//! # use std::time::Duration;
+//! # use ringbus::{Bus, Clock, Budget, Reactor};
+//! #[derive(Default)]
+//! struct World {
+//!     score: u32,
+//!     seconds: u32,
+//! }
+//!
+//! let bus = Bus::new();
+//! let goals = bus.topic::<u32>();
+//! let clock = Clock::manual(); // or the system's, which is the default
+//! let mut reactor = Reactor::<World>::builder().clock(clock.clone()).build();
+//! reactor.on(goals.subscribe(), |world, goal, _| world.score += goal);
+//! reactor.every(Duration::from_secs(1), |world, _| world.seconds += 1);
+//!
+//! let mut world = World::default();
+//! goals.publish(3)?;
+//! clock.advance(Duration::from_secs(1));
+//! let turn = reactor.turn(&mut world, Budget::events(10_000));
+//! assert_eq!((world.score, world.seconds, turn.pending), (3, 1, 0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The other way round, a subscription takes part in a foreign loop by [`Subscriber::on_ready`], and in a
+//! `crossbeam_channel::select!` by [`Subscriber::doorbell`].
+//!
 //! # Guarantees
 //!
 //! | operation                                  | progress                           | allocates      | may block              |
@@ -140,9 +193,11 @@
 //! | [`poll`](Subscriber::poll), lossless       | wait-free                          | no             | no                     |
 //! | [`poll`](Subscriber::poll), lossy          | lock-free; waits two stores of a publisher that is just pushing it | no | no |
 //! | [`recv`](Subscriber::recv) and its kin     | as above                           | as `T: Clone`  | for an event           |
+//! | [`turn`](Reactor::turn), [`Context::publish`] | as `poll` and `try_publish`         | until the outbox has grown | no          |
+//! | [`select!`], [`run`](Reactor::run)         | as `poll`                          | with foreign channels, when it sleeps | for a source |
 //! | subscribing, leaving, closing, snapshots   | a lock of the topic's              | yes            | no                     |
 //!
-//! No lock is held while user code runs: handlers, filters, `Clone`, `Drop`, iterators.
+//! No lock is held while user code runs: handlers, filters, hooks, `Clone`, `Drop`, iterators.
 //!
 //! # Trade-offs
 //!

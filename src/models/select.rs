@@ -7,7 +7,8 @@ use loom::thread;
 
 use super::explore;
 use crate::channel::{Core, Overflow, Settings, Start, Subscriber, Topic, WaitStrategy};
-use crate::select::{Clock, Ended, Reactor, Schedule};
+use crate::select::schedule::Schedule;
+use crate::select::{Clock, Ended, Reactor};
 use crate::sync::{Arc, AtomicU64, Barrier, Calls, Ordering, Parker, ReadySet, WaitSet};
 
 /// Two sources ring, and the owner sleeps until it has seen both.

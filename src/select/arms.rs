@@ -270,6 +270,10 @@ pub enum Patience {
 }
 
 thread_local! {
+    #[allow(
+        clippy::missing_const_for_thread_local,
+        reason = "the models' thread locals have no const form"
+    )]
     static RANDOM: Cell<u64> = Cell::new(0);
     static ALARM: Alarm = Alarm::new();
 }

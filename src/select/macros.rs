@@ -4,28 +4,28 @@
 ///
 /// ```
 /// use std::time::Duration;
-/// use ringbus::{Bus, select};
+/// use ringbus::{Bus, RecvError, select};
 ///
-/// fn trade(bus: &Bus) -> Result<u64, Box<dyn std::error::Error>> {
-///     let (quotes, trades) = (bus.topic::<u64>(), bus.topic::<&'static str>());
-///     let (mut quotes_seen, mut trades_seen) = (quotes.subscribe(), trades.subscribe());
-///     quotes.publish(41)?;
-///     trades.publish("one")?;
-///     bus.close();
+/// let bus = Bus::new();
+/// let (quotes, trades) = (bus.topic::<u64>(), bus.topic::<&'static str>());
+/// let (mut quotes_seen, mut trades_seen) = (quotes.subscribe(), trades.subscribe());
+/// quotes.publish(41)?;
+/// trades.publish("sold")?;
 ///
-///     let mut best = 0;
-///     loop {
-///         select! {
-///             quote = quotes_seen => best = best.max(quote?), // `Closed` ends `trade` by `?`
-///             trade = trades_seen => match trade {
-///                 Ok(_) => best += 1,
-///                 Err(_) => return Ok(best),
-///             },
-///             default(Duration::from_millis(5)) => break Ok(best),
-///         }
+/// let (mut best, mut tape) = (0, Vec::new());
+/// loop {
+///     select! {
+///         quote = quotes_seen => best = quote?, // the `?` of the function around it
+///         trade = trades_seen => match trade {
+///             Ok(trade) => tape.push(trade),
+///             Err(RecvError::Closed) => break,
+///             Err(error) => return Err(error.into()),
+///         },
+///         default(Duration::from_millis(5)) => trades.close(),
 ///     }
 /// }
-/// # let _ = trade(&Bus::new());
+/// assert_eq!((best, tape), (41, vec!["sold"]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// An arm is `pattern = source => expression`. A source is a place or a value that is

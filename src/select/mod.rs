@@ -24,14 +24,11 @@ mod handler;
 mod macros;
 mod outbox;
 mod reactor;
-mod schedule;
+pub(crate) mod schedule;
 mod slots;
 mod snapshot;
 mod source;
 mod timers;
-
-#[cfg(all(test, ringbus_loom))]
-pub(crate) use schedule::Schedule;
 
 #[doc(hidden)]
 pub use arms::{Arms, Chosen, Patience, select};

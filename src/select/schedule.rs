@@ -4,11 +4,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::handler::Priority;
-use crate::sync::{Arc, BITS, Barrier, Bell, ReadySet, Waiter};
-
-/// Looks at cooling sources that find nothing, before all of them are armed: about what the heavy barrier
-/// costs that arming needs, so that no pattern of traffic costs more than twice what it must.
-const WASTE: usize = if cfg!(ringbus_loom) { 0 } else { 4096 };
+use crate::sync::{Arc, BITS, Barrier, Bell, ReadySet, WASTED_LOOKS, Waiter};
 
 /// Where a source is.
 ///
@@ -193,7 +189,7 @@ impl Schedule {
         });
         self.cooling = cooling;
         self.wasted += self.cooling.len();
-        self.wasted > WASTE
+        self.wasted > WASTED_LOOKS
     }
 
     /// Arms all sources that are cooling, with one barrier, and looks at each once more.

@@ -5,6 +5,10 @@ use std::cell::RefCell;
 use super::{Arc, AtomicU32, Barrier, Ordering, WaitSet, Waiter, current_parker, thread_local};
 
 thread_local! {
+    #[allow(
+        clippy::missing_const_for_thread_local,
+        reason = "the models' thread locals have no const form"
+    )]
     /// The calls that this thread is in, by the address of what counts them.
     static INSIDE: RefCell<Vec<usize>> = RefCell::new(Vec::new());
 }

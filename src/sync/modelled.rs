@@ -109,6 +109,9 @@ pub(crate) fn spin_loop() {
 /// One seat in the first block, so that models of two members grow the table.
 pub(crate) const FIRST_SEATS: usize = 1;
 
+/// A model arms at once: looking again would only multiply its executions.
+pub(crate) const WASTED_LOOKS: usize = 0;
+
 /// A number for the calling thread, never 0.
 pub(crate) fn thread_id() -> u64 {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);

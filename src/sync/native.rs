@@ -85,6 +85,10 @@ impl Backoff {
 /// The number of seats in the first block of a membership table.
 pub(crate) const FIRST_SEATS: usize = 4;
 
+/// Looks at sources that find nothing, before all of those are armed instead: about what the heavy barrier
+/// costs that arming needs, so that no pattern of traffic costs more than twice what it must.
+pub(crate) const WASTED_LOOKS: usize = 4096;
+
 /// A number for the calling thread, never 0, never reused.
 #[inline]
 pub(crate) fn thread_id() -> u64 {

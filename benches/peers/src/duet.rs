@@ -114,8 +114,9 @@ pub fn play(lineup: &Lineup, entries: Vec<Entry>, events: u64, plan: &mut Plan) 
                 let (ours, theirs) = table.window(channel, job, near[channel].as_mut());
                 if round.counts {
                     let span = ours.ended.max(theirs.ended) - ours.began;
+                    let spanned = span.as_secs_f64() * 1e9 / events as f64;
                     samples[index].push(
-                        span.as_secs_f64() * 1e9 / events as f64,
+                        ours.measured.unwrap_or(spanned),
                         events as f64 / theirs.looks.full.max(1) as f64,
                         theirs.looks.empty as f64 / events as f64,
                     );

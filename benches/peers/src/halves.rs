@@ -58,6 +58,9 @@ pub struct Outcome {
     pub began: Instant,
     pub ended: Instant,
     pub looks: Looks,
+    /// The nanoseconds per event, from a half that takes them itself: the span of the window is not asked
+    /// then.
+    pub measured: Option<f64>,
 }
 
 /// How often a receiver looked into its channel.
@@ -65,7 +68,7 @@ pub struct Outcome {
 pub struct Looks {
     /// Looks that found at least one event.
     pub full: u64,
-    /// Looks that found nothing.
+    /// Looks that found nothing, or sleeps where the scenario says so.
     pub empty: u64,
 }
 
@@ -98,6 +101,7 @@ impl<S: Sender> Half for Sending<S> {
             began,
             ended: Instant::now(),
             looks: Looks::default(),
+            measured: None,
         }
     }
 }
@@ -117,6 +121,7 @@ impl<R: Receiver> Half for Receiving<R> {
             began,
             ended,
             looks,
+            measured: None,
         }
     }
 }
@@ -140,6 +145,7 @@ impl<S: Sender, R: Receiver> Half for Serving<S, R> {
             began,
             ended,
             looks,
+            measured: None,
         }
     }
 }
@@ -163,6 +169,7 @@ impl<S: Sender, R: Receiver> Half for Returning<S, R> {
             began,
             ended,
             looks,
+            measured: None,
         }
     }
 }
@@ -177,6 +184,7 @@ impl Half for Absent {
             began: now,
             ended: now,
             looks: Looks::default(),
+            measured: None,
         }
     }
 }

@@ -36,6 +36,13 @@ pub fn kernel() -> String {
     release.map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
 }
 
+/// Returns how often this thread has gone to sleep: switches that it asked for. Zero where the system does
+/// not tell.
+pub fn sleeps() -> u64 {
+    let switches = field("/proc/thread-self/status", "voluntary_ctxt_switches");
+    switches.map_or(0, |text| text.parse().unwrap_or(0))
+}
+
 fn field(path: &str, key: &str) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     let line = text.lines().find(|line| line.starts_with(key))?;

@@ -6,12 +6,22 @@ use serde_json::{Value, json};
 
 use crate::stats::{Row, fastest};
 
+/// How one row is held against another.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// A multiple of the other's time.
+    Ratio,
+    /// Nanoseconds above the other's time.
+    Difference,
+}
+
 /// What is asked of one row against another.
 #[derive(Debug)]
 pub struct Target {
-    ours: String,
-    theirs: String,
-    ratio: f64,
+    ours: Row,
+    theirs: Row,
+    kind: Kind,
+    found: f64,
     at_most: f64,
 }
 
@@ -21,37 +31,69 @@ impl Target {
     pub fn new(rows: &[Row], ours: &str, theirs: &str, at_most: f64) -> Self {
         let (ours, theirs) = (fastest(rows, ours), fastest(rows, theirs));
         Self {
-            ours: format!("{}, {}", ours.peer, ours.mode),
-            theirs: format!("{}, {}", theirs.peer, theirs.mode),
-            ratio: ours.ratio_to(theirs),
+            found: ours.ratio_to(theirs),
+            ours: ours.clone(),
+            theirs: theirs.clone(),
+            kind: Kind::Ratio,
+            at_most,
+        }
+    }
+
+    /// Holds the fastest mode of `ours` to at most this many nanoseconds above the fastest mode of
+    /// `theirs`.
+    pub fn above(rows: &[Row], ours: &str, theirs: &str, at_most: f64) -> Self {
+        let (ours, theirs) = (fastest(rows, ours), fastest(rows, theirs));
+        Self {
+            found: ours.difference_to(theirs),
+            ours: ours.clone(),
+            theirs: theirs.clone(),
+            kind: Kind::Difference,
             at_most,
         }
     }
 
     /// Returns whether the target is met.
     pub fn met(&self) -> bool {
-        self.ratio <= self.at_most
+        self.found <= self.at_most
     }
 
     fn json(&self) -> Value {
+        let key = match self.kind {
+            Kind::Ratio => "ratio",
+            Kind::Difference => "difference",
+        };
         json!({
-            "ours": self.ours,
-            "theirs": self.theirs,
-            "ratio": self.ratio,
+            "ours": name(&self.ours),
+            "theirs": name(&self.theirs),
+            key: self.found,
             "at_most": self.at_most,
             "met": self.met(),
         })
     }
 }
 
+fn name(row: &Row) -> String {
+    format!("{}, {}", row.peer, row.mode)
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = if self.met() { "ok" } else { "MISS" };
-        write!(
-            f,
-            "  {:<4}  {:.2}  (target <= {:.2})  {} / {}",
-            verdict, self.ratio, self.at_most, self.ours, self.theirs
-        )
+        let (found, at_most) = (self.found, self.at_most);
+        match self.kind {
+            Kind::Difference => write!(
+                f,
+                "  {verdict:<4}  {found:+.1} ns  (target <= {at_most:+.1})  "
+            )?,
+            // A twentieth needs its third digit.
+            Kind::Ratio if at_most < 0.1 => {
+                write!(f, "  {verdict:<4}  {found:.3}  (target <= {at_most:.3})  ")?
+            }
+            Kind::Ratio => write!(f, "  {verdict:<4}  {found:.2}  (target <= {at_most:.2})  ")?,
+        }
+        write!(f, "{} / {}", name(&self.ours), name(&self.theirs))?;
+        let (ours, theirs) = (self.ours.percentile(50), self.theirs.percentile(50));
+        write!(f, "  ({ours:.1} / {theirs:.1} ns)")
     }
 }
 

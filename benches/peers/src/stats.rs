@@ -92,9 +92,16 @@ impl Row {
         let pairs = self.windows().iter().zip(other.windows());
         percentile(pairs.map(|(ours, theirs)| ours / theirs).collect(), 50)
     }
+
+    /// Returns the median over the rounds of this row's time less the other's.
+    pub fn difference_to(&self, other: &Row) -> f64 {
+        let pairs = self.windows().iter().zip(other.windows());
+        percentile(pairs.map(|(ours, theirs)| ours - theirs).collect(), 50)
+    }
 }
 
-fn percentile(mut values: Vec<f64>, percent: usize) -> f64 {
+/// Returns a percentile of these values.
+pub fn percentile(mut values: Vec<f64>, percent: usize) -> f64 {
     values.sort_by(f64::total_cmp);
     values[(values.len() - 1) * percent / 100]
 }

@@ -4,6 +4,7 @@
 //! receiver that finds nothing; where the blocking calls of a peer may be faster they are a mode of
 //! their own.
 
+pub mod asleep;
 pub mod bus;
 pub mod control;
 pub mod crossbeam;
@@ -13,6 +14,7 @@ pub mod flume;
 pub mod kanal;
 pub mod ringbus;
 pub mod rtrb;
+pub mod selecting;
 pub mod tokio;
 
 /// The crates whose versions the report prints.

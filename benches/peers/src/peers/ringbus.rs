@@ -114,3 +114,10 @@ impl<const MOST: usize> Receiver for Poll<MOST> {
         polled.expect("the topic is open")
     }
 }
+
+impl<const MOST: usize> Poll<MOST> {
+    /// Returns the subscriber.
+    pub fn into_inner(self) -> Subscriber<Event> {
+        self.0
+    }
+}

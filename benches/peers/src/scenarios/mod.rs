@@ -1,11 +1,15 @@
 //! The scenarios: which peers, under which load, held to which target.
 
 mod batches;
+mod dispatch;
 mod fan_out;
 mod four_readers;
 mod one_to_one;
 mod ping_pong;
+mod select;
+mod select_all;
 mod shared;
+mod wake_up;
 
 use crate::plan::Plan;
 use crate::report::Section;
@@ -14,11 +18,15 @@ use crate::report::Section;
 pub type Scenario = (&'static str, fn(&mut Plan) -> Section);
 
 /// All scenarios, in the order of the report.
-pub const ALL: [Scenario; 6] = [
+pub const ALL: [Scenario; 10] = [
     ("one-to-one", one_to_one::run),
     ("shared", shared::run),
     ("batches", batches::run),
     ("fan-out", fan_out::run),
     ("four-readers", four_readers::run),
     ("ping-pong", ping_pong::run),
+    ("select", select::run),
+    ("select-all", select_all::run),
+    ("dispatch", dispatch::run),
+    ("wake-up", wake_up::run),
 ];

@@ -511,6 +511,11 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         self.listing.core().events.leave(waiter);
     }
 
+    /// Events missed since the last one that was handed out.
+    pub(crate) fn take_missed(&mut self) -> u64 {
+        self.reader.account().take_missed()
+    }
+
     pub(crate) fn strategy(&self) -> WaitStrategy {
         self.listing.core().settings().wait
     }

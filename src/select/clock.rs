@@ -113,6 +113,12 @@ impl Clock {
             manual.watchers.enlist(waiter);
         }
     }
+
+    pub(crate) fn delist(&self, waiter: &Waiter) {
+        if let Some(manual) = &self.manual {
+            manual.watchers.leave(waiter);
+        }
+    }
 }
 
 impl Manual {

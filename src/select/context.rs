@@ -17,7 +17,7 @@ use super::snapshot::ReactorSnapshot;
 use super::source::{Batches, Each, Foreign, Source, Subscription};
 use super::timers::{MissedTicks, Timers};
 use crate::channel::{Batch, Publisher, Subscriber};
-use crate::sync::{Arc, Bell, Calls};
+use crate::sync::{Arc, Bell, Calls, Waiter};
 
 /// What is done with a panic that stays in its handler.
 pub(crate) type PanicCallback<S> = Box<dyn FnMut(&mut S, &HandlerPanic, &mut Context<S>) + Send>;
@@ -40,6 +40,11 @@ pub struct Context<S> {
     pub(super) schedule: Schedule,
     /// Sources that cannot ring.
     pub(super) foreign: Vec<HandlerId>,
+    /// Which of them is asked next, and whether they are asked before the others in this turn.
+    pub(super) foreign_turn: usize,
+    pub(super) foreign_first: bool,
+    /// The fences of a turn are up.
+    pub(super) in_turn: bool,
     pub(super) idle: Vec<HandlerId>,
     pub(super) timers: Timers,
     pub(super) outbox: Outbox,
@@ -81,6 +86,9 @@ impl<S> Context<S> {
             slots: Slots::new(),
             schedule: Schedule::new(set),
             foreign: Vec::new(),
+            foreign_turn: 0,
+            foreign_first: false,
+            in_turn: false,
             idle: Vec::new(),
             timers: Timers::default(),
             outbox: Outbox::new(set, outbox),
@@ -173,7 +181,8 @@ impl<S> Context<S> {
         self.add_source(Box::new(Foreign {
             receiver,
             handler,
-            fenced: None,
+            // In a turn it begins with the next one.
+            fenced: self.in_turn.then_some(0),
         }))
     }
 
@@ -537,6 +546,21 @@ impl<S> Context<S> {
                 resume_unwind(panic);
             }
         }
+    }
+}
+
+/// Takes the bells down, which would otherwise hang where nothing is published.
+impl<S> Drop for Context<S> {
+    fn drop(&mut self) {
+        for index in 0..self.schedule.len() {
+            if let Some(source) = self.slots.source(index)
+                && self.schedule.contains(index)
+            {
+                source.delist(self.schedule.waiter(index));
+            }
+        }
+        self.clock
+            .delist(&Waiter::Bell(Arc::clone(&self.clock_bell)));
     }
 }
 

@@ -195,6 +195,9 @@ impl<S> Context<S> {
         state: &mut S,
         allowance: &mut Allowance,
     ) -> Result<Option<(usize, bool)>, Unwind> {
+        if self.stop {
+            return Ok(None);
+        }
         let Some(index) = self.schedule.next() else {
             return Ok(None);
         };
@@ -224,12 +227,15 @@ impl<S> Context<S> {
             return Ok(false);
         }
         let before = (self.totals.handled, self.totals.open);
-        let mut at = 0;
-        while at < self.foreign.len() && self.may_go_on(allowance) {
-            let id = self.foreign[at];
-            self.serve(id, state, allowance)?;
-            // One that has ended is gone from the list.
-            at += usize::from(self.foreign.get(at) == Some(&id));
+        for _ in 0..self.foreign.len() {
+            if self.foreign.is_empty() || !self.may_go_on(allowance) {
+                break;
+            }
+            // The list gets shorter by those that end; and a small budget must not end at the same one
+            // each time.
+            let at = self.foreign_turn % self.foreign.len();
+            self.foreign_turn = at + 1;
+            self.serve(self.foreign[at], state, allowance)?;
         }
         Ok(before != (self.totals.handled, self.totals.open))
     }
@@ -426,6 +432,7 @@ impl<S> Context<S> {
 
     /// Fences the sources that are ready; those that get ready later are not of this turn.
     pub(super) fn fence(&mut self) {
+        self.in_turn = true;
         let Self {
             schedule,
             slots,
@@ -447,7 +454,11 @@ impl<S> Context<S> {
         allowance: &mut Allowance,
     ) -> Result<(), Unwind> {
         self.fire(state, allowance)?;
-        self.serve_foreign(state, allowance)?;
+        // First in every other turn, so that a small budget reaches both kinds.
+        self.foreign_first = !self.foreign_first;
+        if self.foreign_first {
+            self.serve_foreign(state, allowance)?;
+        }
         while self.may_go_on(allowance) {
             let Some((index, more)) = self.serve_next(state, allowance)? else {
                 break;
@@ -457,11 +468,14 @@ impl<S> Context<S> {
             }
             self.flush();
         }
+        // Again as long as there is something before their fences.
+        while self.serve_foreign(state, allowance)? {}
         Ok(())
     }
 
     /// Takes the fences of a turn away; tells about how many events are left before them.
     pub(super) fn take_fence_away(&mut self) -> u64 {
+        self.in_turn = false;
         let Self {
             schedule,
             slots,

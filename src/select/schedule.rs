@@ -83,6 +83,11 @@ impl Schedule {
         self.bell(index).disarm();
     }
 
+    /// One more than the highest index there was.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     pub(crate) fn contains(&self, index: usize) -> bool {
         self.entries
             .get(index)

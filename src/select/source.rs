@@ -180,7 +180,8 @@ where
             // leave more.
             Ok(()) if subscriber.is_ready() => Outcome::More,
             Ok(()) => Outcome::Dry,
-            Err(PollError::Closed) => Outcome::Ended(0),
+            // A loss that no event follows is told with the end.
+            Err(PollError::Closed) => Outcome::Ended(subscriber.take_missed()),
             Err(PollError::Disconnected(missed)) => Outcome::Ended(missed),
         }
     }

@@ -4,7 +4,8 @@
 //! |-------------|--------------------------------------------------------------|
 //! | `reactor`, `builder`, `budget` | running, in one's own loop or somebody else's |
 //! | `context`   | what handlers and owners do to a reactor                     |
-//! | `drive`     | calling handlers, and going to sleep                         |
+//! | `drive`     | calling handlers with their events                           |
+//! | `fire`, `turn`, `sleep` | timers; the fences of a turn; the end of a round  |
 //! | `slots`     | the handlers                                                 |
 //! | `source`    | what is served: subscriptions, foreign channels              |
 //! | `schedule`  | whose turn it is, and who rings                              |
@@ -20,15 +21,18 @@ mod clock;
 mod context;
 mod control;
 mod drive;
+mod fire;
 mod handler;
 mod macros;
 mod outbox;
 mod reactor;
 pub(crate) mod schedule;
+mod sleep;
 mod slots;
 mod snapshot;
 mod source;
 mod timers;
+mod turn;
 
 #[doc(hidden)]
 pub use arms::{Arms, Chosen, Patience, select};

@@ -1,0 +1,137 @@
+//! Timers and expectations.
+
+use std::time::Instant;
+
+use super::context::Context;
+use super::drive::{Allowance, Unwind};
+use super::handler::HandlerId;
+use super::slots::Body;
+
+impl<S> Context<S> {
+    /// Fires what is due; tells whether anything was.
+    #[inline]
+    pub(super) fn fire(
+        &mut self,
+        state: &mut S,
+        allowance: &mut Allowance,
+    ) -> Result<bool, Unwind> {
+        if self.timers.is_empty() {
+            return Ok(false);
+        }
+        let now = self.now();
+        if self.timers.earliest().is_none_or(|at| at > now) {
+            return Ok(false);
+        }
+        let fence = self.timers.fence();
+        let mut fired = false;
+        while self.may_go_on(allowance) {
+            let Some(due) = self.timers.take_due(now, fence) else {
+                break;
+            };
+            if !self.slots.is_live(due.id) {
+                self.timers.forget();
+                continue;
+            }
+            fired = true;
+            self.fire_one(due.id, due.at, now, state, allowance)?;
+        }
+        Ok(fired)
+    }
+
+    fn fire_one(
+        &mut self,
+        id: HandlerId,
+        at: Instant,
+        now: Instant,
+        state: &mut S,
+        allowance: &mut Allowance,
+    ) -> Result<(), Unwind> {
+        if self.slots.source(id.index()).is_some() {
+            return self.check_expectation(id, now, state, allowance);
+        }
+        let Some(Body::Timer {
+            mut callback,
+            every,
+        }) = self.slots.take(id)
+        else {
+            return Ok(());
+        };
+        allowance.events -= 1;
+        self.totals.timers += 1;
+        if let Some((period, missed)) = every
+            && let Some(next) = missed.next(at, now, period)
+        {
+            // Before the call, which may remove the timer.
+            self.timers.set(id, next);
+        }
+        let outcome = self.call(id, state, None, |state, context| callback(state, context));
+        self.put_back(id, Body::Timer { callback, every });
+        if every.is_none() {
+            self.remove(id);
+        }
+        self.settle(id, outcome, state).map(drop)
+    }
+
+    /// Fires an expectation whose time has come, unless an event came since it was set.
+    fn check_expectation(
+        &mut self,
+        id: HandlerId,
+        now: Instant,
+        state: &mut S,
+        allowance: &mut Allowance,
+    ) -> Result<(), Unwind> {
+        let in_line = self
+            .slots
+            .source(id.index())
+            .is_some_and(|source| source.is_ready());
+        let Some(expectation) = self
+            .slots
+            .known_extras(id)
+            .and_then(|extras| extras.expectation.as_mut())
+        else {
+            return Ok(());
+        };
+        if in_line {
+            expectation.since = now;
+        }
+        let deadline = expectation.since.checked_add(expectation.within);
+        if deadline.is_none_or(|deadline| deadline > now) {
+            expectation.is_set = deadline.is_some();
+            if let Some(deadline) = deadline {
+                self.timers.set(id, deadline);
+            }
+            return Ok(());
+        }
+        expectation.is_set = false;
+        let Some(mut callback) = expectation.callback.take() else {
+            return Ok(());
+        };
+        allowance.events -= 1;
+        self.totals.timers += 1;
+        let outcome = self.call(id, state, None, |state, context| callback(state, context));
+        let extras = self.slots.known_extras(id);
+        if let Some(expectation) = extras.and_then(|extras| extras.expectation.as_mut()) {
+            expectation.callback = Some(callback);
+        }
+        self.settle(id, outcome, state).map(drop)
+    }
+
+    /// Notes that a source's expectation was met.
+    #[inline]
+    pub(super) fn met(&mut self, id: HandlerId) {
+        if !self.expects {
+            return;
+        }
+        let now = self.now();
+        let extras = self.slots.known_extras(id);
+        if let Some(expectation) = extras.and_then(|extras| extras.expectation.as_mut()) {
+            expectation.since = now;
+            if !expectation.is_set
+                && let Some(deadline) = now.checked_add(expectation.within)
+            {
+                expectation.is_set = true;
+                self.timers.set(id, deadline);
+            }
+        }
+    }
+}

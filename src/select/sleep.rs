@@ -1,0 +1,123 @@
+//! What a round ends with: the outbox, a look at quiet sources, sleep.
+
+use std::time::Instant;
+
+use crossbeam_channel::Select;
+
+use super::context::Context;
+use crate::sync::{Arc, Barrier, Waiter};
+
+impl<S> Context<S> {
+    /// Whether nothing will come any more.
+    pub(super) fn is_finished(&self) -> bool {
+        self.totals.open == 0 && (self.had_source || self.timers.is_empty())
+    }
+
+    /// Publishes what waits in the outbox; tells whether anything found room.
+    #[inline]
+    pub(super) fn flush(&mut self) -> bool {
+        if self.outbox.len() == 0 {
+            return false;
+        }
+        let flushed = self.outbox.flush();
+        self.totals.undeliverable += flushed.lost as u64;
+        flushed.published + flushed.lost > 0
+    }
+
+    /// Looks at sources that had something a moment ago, and arms them when that does not pay.
+    #[inline]
+    pub(super) fn look(&mut self) {
+        let Self {
+            schedule, slots, ..
+        } = self;
+        let tired =
+            schedule.look(|index| slots.source(index).is_some_and(|source| source.is_ready()));
+        if tired {
+            self.arm();
+        }
+    }
+
+    #[cold]
+    fn arm(&mut self) {
+        let Self {
+            schedule, slots, ..
+        } = self;
+        schedule.arm(
+            |index, waiter| {
+                if let Some(source) = slots.source(index) {
+                    source.enlist(waiter);
+                }
+            },
+            |index| slots.source(index).is_some_and(|source| source.is_ready()),
+        );
+    }
+
+    /// Sleeps until there is something to do, or until a time.
+    #[cold]
+    pub(super) fn sleep(&mut self, until: Option<Instant>) {
+        self.arm();
+        if self.schedule.has_hot() {
+            return;
+        }
+        let flushed = self.outbox.arm();
+        self.totals.undeliverable += flushed.lost as u64;
+        if flushed.published + flushed.lost > 0 {
+            return;
+        }
+        let mut deadline = self.timers.earliest();
+        if deadline.is_some() && self.clock.is_manual() {
+            if self.arm_clock() {
+                return;
+            }
+            deadline = None;
+        }
+        let deadline = deadline.into_iter().chain(until).min();
+        self.totals.parked += 1;
+        if self.foreign.is_empty() {
+            self.schedule.park(deadline);
+        } else {
+            self.park_with_foreign(deadline);
+        }
+    }
+
+    /// Has the manual clock ring; tells whether a timer is due after all.
+    fn arm_clock(&mut self) -> bool {
+        if self.clock_bell.arm() {
+            self.clock
+                .enlist(&Waiter::Bell(Arc::clone(&self.clock_bell)));
+        }
+        Barrier::of_process().heavy();
+        let now = self.clock.now();
+        self.timers.earliest().is_some_and(|at| at <= now)
+    }
+
+    fn park_with_foreign(&mut self, deadline: Option<Instant>) {
+        let set = self.control.set();
+        let alarm = self.alarm.get_or_insert_with(|| {
+            let (ring, alarm) = crossbeam_channel::bounded(1);
+            set.set_alarm(move || {
+                // A full channel rings already.
+                let _ = ring.try_send(());
+            });
+            alarm
+        });
+        set.park_by(|| {
+            let mut select = Select::new();
+            select.recv(alarm);
+            for id in &self.foreign {
+                if let Some(source) = self.slots.source(id.index()) {
+                    source.select(&mut select);
+                }
+            }
+            match deadline {
+                Some(deadline) => {
+                    let _ = select.ready_deadline(deadline);
+                }
+                None => {
+                    select.ready();
+                }
+            }
+        });
+        while alarm.try_recv().is_ok() {}
+    }
+}

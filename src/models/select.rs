@@ -105,10 +105,9 @@ fn arm_ring_park(preemptions: Option<usize>, events: u64) {
             if seen == [events; 2] {
                 break;
             }
-            schedule.arm(
-                |index, waiter| sources[index].waiters.enlist(waiter),
-                |index| sources[index].published.load(Ordering::Acquire) > seen[index],
-            );
+            schedule.arm(|index, waiter| sources[index].waiters.enlist(waiter));
+            schedule
+                .send_away(|index| sources[index].published.load(Ordering::Acquire) > seen[index]);
             if !schedule.has_hot() {
                 schedule.park(None);
             }

@@ -322,6 +322,7 @@ impl<T> Reader<T> {
         }
     }
 
+    #[inline]
     fn is_done(&self, sequence: u64) -> bool {
         self.ring.slot(sequence).stamp().is_done(sequence)
     }
@@ -339,11 +340,16 @@ impl<T> Reader<T> {
     ///
     /// Claims nothing, so that it may be asked again and again. A publisher that changes the answer while
     /// this looks notifies afterwards.
+    #[inline]
     pub(crate) fn is_ready(&self) -> bool {
         if self.policy == Policy::Lossless {
-            return self.next < self.limit && self.is_done(self.next)
-                || self.next >= self.ring.end();
+            self.next < self.limit && self.is_done(self.next) || self.next >= self.ring.end()
+        } else {
+            self.is_ready_lossy()
         }
+    }
+
+    fn is_ready_lossy(&self) -> bool {
         if self.next < self.end {
             return true;
         }

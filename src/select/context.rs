@@ -12,7 +12,7 @@ use super::control::{Control, StopHandle};
 use super::handler::{HandlerGuard, HandlerId, HandlerPanic, OnPanic, Priority};
 use super::outbox::{Outbox, OutboxError};
 use super::schedule::Schedule;
-use super::slots::{Body, Callback, Expectation, Removal, Removed, Slots};
+use super::slots::{Body, Callback, Expectation, Other, Removal, Removed, Slots};
 use super::snapshot::ReactorSnapshot;
 use super::source::{Batches, Each, Foreign, Source, Subscription};
 use super::timers::{MissedTicks, Timers};
@@ -319,7 +319,8 @@ impl<S> Context<S> {
     where
         F: FnMut(&mut S, &mut Context<S>) + Send + 'static,
     {
-        let id = self.slots.add(Body::Idle(Box::new(handler)));
+        let idle = Other::Idle(Box::new(handler));
+        let id = self.slots.add(Body::Other(Box::new(idle)));
         self.idle.push(id);
         id
     }
@@ -466,7 +467,8 @@ impl<S> Context<S> {
         every: Option<(Duration, MissedTicks)>,
         callback: Callback<S>,
     ) -> HandlerId {
-        let id = self.slots.add(Body::Timer { callback, every });
+        let timer = Other::Timer { callback, every };
+        let id = self.slots.add(Body::Other(Box::new(timer)));
         // A time beyond what the clock can tell never comes.
         if let Some(at) = at {
             self.timers.set(id, at);
@@ -480,7 +482,7 @@ impl<S> Context<S> {
 
     /// Takes a removed handler out of wherever it is known, and drops it.
     pub(super) fn forget(&mut self, id: HandlerId, (body, extras): Removed<S>) {
-        let expects = extras
+        let mut timed = extras
             .as_ref()
             .is_some_and(|extras| extras.expectation.is_some());
         match &body {
@@ -493,10 +495,12 @@ impl<S> Context<S> {
                     self.schedule.remove(id.index());
                 }
             }
-            Body::Timer { .. } => {}
-            Body::Idle(_) => self.idle.retain(|&other| other != id),
+            Body::Other(other) => match **other {
+                Other::Timer { .. } => timed = true,
+                Other::Idle(_) => self.idle.retain(|&other| other != id),
+            },
         }
-        if expects || matches!(body, Body::Timer { .. }) {
+        if timed {
             let Self { timers, slots, .. } = self;
             timers.cancel(|id| slots.is_live(id));
         }

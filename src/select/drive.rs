@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::context::{Call, Context};
 use super::handler::{HandlerId, HandlerPanic, OnPanic};
-use super::slots::Body;
+use super::slots::Other;
 use super::source::Outcome;
 
 /// Events a source is given at a time while others wait.
@@ -64,26 +64,21 @@ impl<S> Context<S> {
         &mut self,
         state: &mut S,
         allowance: &mut Allowance,
-    ) -> Result<Option<(usize, bool)>, Unwind> {
+    ) -> Result<bool, Unwind> {
         if self.stop {
-            return Ok(None);
+            return Ok(false);
         }
         let Some(index) = self.schedule.next() else {
-            return Ok(None);
+            return Ok(false);
         };
         let id = self.slots.id(index);
-        let (more, unwind) = match self.serve(id, state, allowance) {
-            Ok(more) => (more, None),
-            Err(unwind) => (true, Some(unwind)),
-        };
+        let mut more = true;
+        let outcome = self.serve(id, state, allowance, &mut more);
         // It may be gone, and another one in its place.
         if self.slots.is_live(id) {
             self.schedule.served(index, more);
         }
-        match unwind {
-            Some(unwind) => Err(unwind),
-            None => Ok(Some((index, more))),
-        }
+        outcome.map(|()| true)
     }
 
     /// Serves each foreign channel in turn; tells whether any had something.
@@ -105,43 +100,54 @@ impl<S> Context<S> {
             // each time.
             let at = self.foreign_turn % self.foreign.len();
             self.foreign_turn = at + 1;
-            self.serve(self.foreign[at], state, allowance)?;
+            self.serve(self.foreign[at], state, allowance, &mut false)?;
         }
         Ok(before != (self.totals.handled, self.totals.open))
     }
 
-    /// Gives a source up to a round of events; tells whether it has more.
+    /// Gives a source up to a round of events; tells in `more` whether it has more.
+    ///
+    /// What is returned fits two registers: a flag beside the unwinding would go through memory, where it is
+    /// stored narrow and loaded wide, and wait there for as long as the rest takes.
     fn serve(
         &mut self,
         id: HandlerId,
         state: &mut S,
         allowance: &mut Allowance,
-    ) -> Result<bool, Unwind> {
+        more: &mut bool,
+    ) -> Result<(), Unwind> {
         let max = ROUND.min(usize::try_from(allowance.events).unwrap_or(usize::MAX));
-        let Some(Body::Source(mut source)) = self.slots.take(id) else {
-            return Ok(false);
+        let Some(mut source) = self.slots.take_source(id) else {
+            return Ok(());
         };
         let mut handled = 0;
-        let outcome = self.call(id, state, allowance.until, |state, context| {
-            source.serve(id, state, context, max, &mut handled)
-        });
+        // So it stays if a guard has severed the handler, which is then removed.
+        let mut outcome = Outcome::Dry;
+        let serve = |state: &mut S, context: &mut Self| {
+            outcome = source.serve(id, state, context, max, &mut handled);
+        };
+        let plain = allowance.until.is_none() && self.slots.known_extras(id).is_none();
+        let unwound = if plain {
+            self.call_plainly(id, state, serve)
+        } else {
+            self.call(id, state, allowance.until, serve).map(drop)
+        };
         allowance.events -= handled as u64;
         self.totals.handled += handled as u64;
-        self.put_back(id, Body::Source(source));
-        if handled > 0 {
+        if let Some(removed) = self.slots.put_source_back(id, source) {
+            self.forget(id, removed);
+        }
+        if self.expects && handled > 0 {
             self.met(id);
         }
-        let outcome = match outcome {
-            // Severed by its guard, and removed.
-            Ok(None) => Ok(Outcome::Dry),
-            Ok(Some(outcome)) => Ok(outcome),
-            Err(unwind) => Err(unwind),
-        };
+        if let Err(unwind) = unwound {
+            *more = true;
+            return self.settle_panic(id, unwind, state);
+        }
+        *more = outcome == Outcome::More;
         match outcome {
-            Ok(Outcome::More) => Ok(true),
-            Ok(Outcome::Dry) => Ok(false),
-            Ok(Outcome::Ended(missed)) => self.end(id, missed, state).map(|()| false),
-            Err(unwind) => self.settle::<()>(id, Err(unwind), state).map(|_| true),
+            Outcome::More | Outcome::Dry => Ok(()),
+            Outcome::Ended(missed) => self.end(id, missed, state),
         }
     }
 
@@ -169,14 +175,32 @@ impl<S> Context<S> {
         let mut at = 0;
         while at < self.idle.len() && !self.stop {
             let id = self.idle[at];
-            if let Some(Body::Idle(mut callback)) = self.slots.take(id) {
+            if let Some(mut idle) = self.slots.take_other(id) {
+                let (Other::Idle(callback) | Other::Timer { callback, .. }) = &mut *idle;
                 let outcome = self.call(id, state, None, |state, context| callback(state, context));
-                self.put_back(id, Body::Idle(callback));
+                self.put_other_back(id, idle);
                 self.settle(id, outcome, state)?;
             }
             at += usize::from(self.idle.get(at) == Some(&id));
         }
         Ok(at > 0)
+    }
+
+    /// Calls user code for a handler that nothing but itself ends early.
+    #[inline]
+    fn call_plainly<R>(
+        &mut self,
+        id: HandlerId,
+        state: &mut S,
+        call: impl FnOnce(&mut S, &mut Self) -> R,
+    ) -> Result<R, Unwind> {
+        self.call.id = Some(id);
+        let outcome = catch_unwind(AssertUnwindSafe(|| call(state, self)));
+        self.call.id = None;
+        if self.call.watched {
+            self.call = Call::default();
+        }
+        outcome
     }
 
     /// Calls user code for a handler; `Ok(None)` if a guard forbids it.
@@ -213,8 +237,8 @@ impl<S> Context<S> {
         outcome
     }
 
-    pub(super) fn put_back(&mut self, id: HandlerId, body: Body<S>) {
-        if let Some(removed) = self.slots.put_back(id, body) {
+    pub(super) fn put_other_back(&mut self, id: HandlerId, other: Box<Other<S>>) {
+        if let Some(removed) = self.slots.put_other_back(id, other) {
             self.forget(id, removed);
         }
     }

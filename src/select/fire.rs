@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::context::Context;
 use super::drive::{Allowance, Unwind};
 use super::handler::HandlerId;
-use super::slots::Body;
+use super::slots::Other;
 
 impl<S> Context<S> {
     /// Fires what is due; tells whether anything was.
@@ -49,24 +49,24 @@ impl<S> Context<S> {
         if self.slots.source(id.index()).is_some() {
             return self.check_expectation(id, now, state, allowance);
         }
-        let Some(Body::Timer {
-            mut callback,
-            every,
-        }) = self.slots.take(id)
-        else {
+        let Some(mut timer) = self.slots.take_other(id) else {
             return Ok(());
         };
+        let Other::Timer { callback, every } = &mut *timer else {
+            unreachable!("nothing else has a time");
+        };
+        let once = every.is_none();
         allowance.events -= 1;
         self.totals.timers += 1;
-        if let Some((period, missed)) = every
+        if let Some((period, missed)) = *every
             && let Some(next) = missed.next(at, now, period)
         {
             // Before the call, which may remove the timer.
             self.timers.set(id, next);
         }
         let outcome = self.call(id, state, None, |state, context| callback(state, context));
-        self.put_back(id, Body::Timer { callback, every });
-        if every.is_none() {
+        self.put_other_back(id, timer);
+        if once {
             self.remove(id);
         }
         self.settle(id, outcome, state).map(drop)
@@ -116,12 +116,8 @@ impl<S> Context<S> {
         self.settle(id, outcome, state).map(drop)
     }
 
-    /// Notes that a source's expectation was met.
-    #[inline]
+    /// Notes that a source's expectation was met, if it has one.
     pub(super) fn met(&mut self, id: HandlerId) {
-        if !self.expects {
-            return;
-        }
         let now = self.now();
         let extras = self.slots.known_extras(id);
         if let Some(expectation) = extras.and_then(|extras| extras.expectation.as_mut()) {

@@ -148,7 +148,7 @@ impl<S> Reactor<S> {
             }
             let mut all = Allowance::UNLIMITED;
             let fired = context.fire(state, &mut all)?;
-            let served = context.serve_next(state, &mut all)?.is_some();
+            let served = context.serve_next(state, &mut all)?;
             let foreign = context.serve_foreign(state, &mut all)?;
             let flushed = context.flush();
             context.look();
@@ -227,7 +227,6 @@ impl<S> Reactor<S> {
         let context = &mut self.context;
         let before = context.totals;
         context.begin_round();
-        context.look();
         context.fence();
         let mut allowance = Allowance {
             events: budget.events,

@@ -41,6 +41,8 @@ pub(crate) struct Schedule {
     entries: Vec<Entry>,
     /// By priority, the highest first; each served from the front.
     hot: [VecDeque<usize>; Priority::LEVELS],
+    /// How many they are.
+    heated: usize,
     cooling: Vec<usize>,
     wasted: usize,
 }
@@ -52,6 +54,7 @@ impl Schedule {
             barrier: Barrier::of_process(),
             entries: Vec::new(),
             hot: Default::default(),
+            heated: 0,
             cooling: Vec::new(),
             wasted: 0,
         }
@@ -107,6 +110,7 @@ impl Schedule {
     fn take_out_of_hot(&mut self, index: usize) {
         let level = self.entries[index].priority as usize;
         self.hot[level].retain(|&other| other != index);
+        self.heated -= 1;
     }
 
     pub(crate) fn waiter(&self, index: usize) -> &Waiter {
@@ -142,6 +146,7 @@ impl Schedule {
         let entry = &mut self.entries[index];
         entry.place = Place::Hot;
         self.hot[entry.priority as usize].push_back(index);
+        self.heated += 1;
     }
 
     fn cool(&mut self, index: usize) {
@@ -152,7 +157,11 @@ impl Schedule {
     /// The source to serve now: the first in turn of the highest priority that has any.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<usize> {
+        if self.heated == 0 {
+            return None;
+        }
         let index = self.hot.iter_mut().find_map(VecDeque::pop_front)?;
+        self.heated -= 1;
         self.entries[index].place = Place::Served;
         Some(index)
     }
@@ -168,13 +177,22 @@ impl Schedule {
         }
     }
 
-    /// The sources in line.
-    pub(crate) fn hot(&self) -> impl Iterator<Item = usize> + '_ {
-        self.hot.iter().flatten().copied()
+    /// Shows the sources in line.
+    #[inline]
+    pub(crate) fn for_each_hot(&self, mut f: impl FnMut(usize)) {
+        if self.heated == 0 {
+            return;
+        }
+        for level in &self.hot {
+            // Loops, as a chain of iterators was measured to cost more than serving a source does.
+            for &index in level {
+                f(index);
+            }
+        }
     }
 
     pub(crate) fn has_hot(&self) -> bool {
-        self.hot.iter().any(|level| !level.is_empty())
+        self.heated > 0
     }
 
     /// Looks at the sources that had something a moment ago. Tells whether it is time to arm them instead.
@@ -183,28 +201,36 @@ impl Schedule {
         !self.cooling.is_empty() && self.look_at_cooling(is_ready)
     }
 
-    fn look_at_cooling(&mut self, mut is_ready: impl FnMut(usize) -> bool) -> bool {
-        let mut cooling = std::mem::take(&mut self.cooling);
-        cooling.retain(|&index| {
-            let ready = is_ready(index);
-            if ready {
-                self.heat(index);
-            }
-            !ready
-        });
-        self.cooling = cooling;
+    #[inline]
+    fn look_at_cooling(&mut self, is_ready: impl FnMut(usize) -> bool) -> bool {
+        self.heat_those(is_ready, Place::Cooling);
         self.wasted += self.cooling.len();
         self.wasted > WASTED_LOOKS
     }
 
-    /// Arms all sources that are cooling, with one barrier, and looks at each once more.
+    /// Heats the cooling sources that are ready; the others get to `place`, and stay on the list.
+    #[inline]
+    fn heat_those(&mut self, mut is_ready: impl FnMut(usize) -> bool, place: Place) {
+        // In place and by index: this runs in every round.
+        let mut kept = 0;
+        for at in 0..self.cooling.len() {
+            let index = self.cooling[at];
+            if is_ready(index) {
+                self.heat(index);
+            } else {
+                self.entries[index].place = place;
+                self.cooling[kept] = index;
+                kept += 1;
+            }
+        }
+        self.cooling.truncate(kept);
+    }
+
+    /// Arms all sources that are cooling, with one barrier; each is then looked at once more, by
+    /// [`send_away`](Self::send_away).
     ///
     /// A bell that still hangs since an earlier time, as its source got hot without it, stays where it is.
-    pub(crate) fn arm(
-        &mut self,
-        mut enlist: impl FnMut(usize, &Waiter),
-        mut is_ready: impl FnMut(usize) -> bool,
-    ) {
+    pub(crate) fn arm(&mut self, mut enlist: impl FnMut(usize, &Waiter)) {
         self.wasted = 0;
         if self.cooling.is_empty() {
             return;
@@ -215,15 +241,12 @@ impl Schedule {
             }
         }
         self.barrier.heavy();
-        let mut cooling = std::mem::take(&mut self.cooling);
-        for index in cooling.drain(..) {
-            if is_ready(index) {
-                self.heat(index);
-            } else {
-                self.entries[index].place = Place::Away;
-            }
-        }
-        self.cooling = cooling;
+    }
+
+    /// Leaves the sources that are cooling and armed to their bells, but for those that are ready.
+    pub(crate) fn send_away(&mut self, is_ready: impl FnMut(usize) -> bool) {
+        self.heat_those(is_ready, Place::Away);
+        self.cooling.clear();
     }
 
     /// Sleeps until a source rings or somebody calls, or until `deadline`; may return early.

@@ -30,26 +30,36 @@ impl<S> Context<S> {
         let Self {
             schedule, slots, ..
         } = self;
-        let tired =
-            schedule.look(|index| slots.source(index).is_some_and(|source| source.is_ready()));
-        if tired {
+        let is_ready = |index| {
+            let source = slots.source(index);
+            source.is_some_and(|source| source.is_ready())
+        };
+        if schedule.look(is_ready) {
             self.arm();
         }
     }
 
     #[cold]
     fn arm(&mut self) {
+        self.arm_cooling();
         let Self {
             schedule, slots, ..
         } = self;
-        schedule.arm(
-            |index, waiter| {
-                if let Some(source) = slots.source(index) {
-                    source.enlist(waiter);
-                }
-            },
-            |index| slots.source(index).is_some_and(|source| source.is_ready()),
-        );
+        schedule.send_away(|index| {
+            let source = slots.source(index);
+            source.is_some_and(|source| source.is_ready())
+        });
+    }
+
+    pub(super) fn arm_cooling(&mut self) {
+        let Self {
+            schedule, slots, ..
+        } = self;
+        schedule.arm(|index, waiter| {
+            if let Some(source) = slots.source(index) {
+                source.enlist(waiter);
+            }
+        });
     }
 
     /// Sleeps until there is something to do, or until a time.

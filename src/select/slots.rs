@@ -15,14 +15,21 @@ pub(crate) type Callback<S> = Box<dyn FnMut(&mut S, &mut Context<S>) + Send>;
 /// A handler that is told of a loss.
 pub(crate) type LagCallback<S> = Box<dyn FnMut(&mut S, u64, &mut Context<S>) + Send>;
 
-/// What a slot holds.
-pub(crate) enum Body<S> {
-    Source(Box<dyn Source<S>>),
+/// A handler without a source.
+pub(crate) enum Other<S> {
     Timer {
         callback: Callback<S>,
         every: Option<(Duration, MissedTicks)>,
     },
     Idle(Callback<S>),
+}
+
+/// What a slot holds.
+///
+/// Two words, as it is moved out and back for every call: that must stay in registers.
+pub(crate) enum Body<S> {
+    Source(Box<dyn Source<S>>),
+    Other(Box<Other<S>>),
 }
 
 /// A deadline that moves with the events of a source.
@@ -65,10 +72,12 @@ pub(crate) enum Removal<S> {
     Done(Removed<S>),
 }
 
-enum State<S> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
     Vacant,
-    Live(Body<S>),
-    /// The body is out, being called.
+    /// Exactly then one of `source` and `other` is there.
+    Live,
+    /// It is out, being called.
     Called,
     /// As `Called`, and it was removed meanwhile.
     Doomed,
@@ -76,7 +85,10 @@ enum State<S> {
 
 struct Slot<S> {
     generation: u32,
-    state: State<S>,
+    state: State,
+    /// Apart from `other`, so that it is moved by two plain words.
+    source: Option<Box<dyn Source<S>>>,
+    other: Option<Box<Other<S>>>,
     extras: Option<Box<Extras<S>>>,
 }
 
@@ -102,12 +114,18 @@ impl<S> Slots<S> {
             self.slots.push(Slot {
                 generation: 0,
                 state: State::Vacant,
+                source: None,
+                other: None,
                 extras: None,
             });
             u32::try_from(self.slots.len() - 1).expect("a reactor has fewer than 2^32 handlers")
         });
         let slot = &mut self.slots[index as usize];
-        slot.state = State::Live(body);
+        slot.state = State::Live;
+        match body {
+            Body::Source(source) => slot.source = Some(source),
+            Body::Other(other) => slot.other = Some(other),
+        }
         HandlerId {
             index,
             generation: slot.generation,
@@ -115,6 +133,7 @@ impl<S> Slots<S> {
     }
 
     /// The id of whoever is at an index.
+    #[inline]
     pub(crate) fn id(&self, index: usize) -> HandlerId {
         HandlerId {
             index: index as u32,
@@ -122,30 +141,28 @@ impl<S> Slots<S> {
         }
     }
 
+    #[inline]
     pub(crate) fn is_live(&self, id: HandlerId) -> bool {
         self.slots.get(id.index()).is_some_and(|slot| {
-            slot.generation == id.generation && matches!(slot.state, State::Live(_) | State::Called)
+            slot.generation == id.generation && matches!(slot.state, State::Live | State::Called)
         })
     }
 
+    #[inline]
     pub(crate) fn source(&self, index: usize) -> Option<&dyn Source<S>> {
-        match &self.slots[index].state {
-            State::Live(Body::Source(source)) => Some(&**source),
-            _ => None,
-        }
+        self.slots[index].source.as_deref()
     }
 
+    #[inline]
     pub(crate) fn source_mut(&mut self, index: usize) -> Option<&mut (dyn Source<S> + 'static)> {
-        match &mut self.slots[index].state {
-            State::Live(Body::Source(source)) => Some(&mut **source),
-            _ => None,
-        }
+        self.slots[index].source.as_deref_mut()
     }
 
     pub(crate) fn extras(&mut self, id: HandlerId) -> &mut Extras<S> {
         self.slots[id.index()].extras.get_or_insert_default()
     }
 
+    #[inline]
     pub(crate) fn known_extras(&mut self, id: HandlerId) -> Option<&mut Extras<S>> {
         let slot = self.slots.get_mut(id.index())?;
         if slot.generation != id.generation {
@@ -154,29 +171,58 @@ impl<S> Slots<S> {
         slot.extras.as_deref_mut()
     }
 
-    /// Takes a body out to call it.
-    pub(crate) fn take(&mut self, id: HandlerId) -> Option<Body<S>> {
-        if !self.is_live(id) {
+    /// Takes a source out to serve it.
+    #[inline]
+    pub(crate) fn take_source(&mut self, id: HandlerId) -> Option<Box<dyn Source<S>>> {
+        let slot = self.slots.get_mut(id.index())?;
+        if slot.generation != id.generation {
             return None;
         }
-        let slot = &mut self.slots[id.index()];
-        match std::mem::replace(&mut slot.state, State::Called) {
-            State::Live(body) => Some(body),
-            other => {
-                slot.state = other;
-                None
-            }
-        }
+        let source = slot.source.take()?;
+        slot.state = State::Called;
+        Some(source)
     }
 
-    /// Puts a body back after its call; gives it back again if it was removed meanwhile.
-    pub(crate) fn put_back(&mut self, id: HandlerId, body: Body<S>) -> Option<Removed<S>> {
+    /// Puts a source back after it was served; gives it back again if it was removed meanwhile.
+    #[inline]
+    pub(crate) fn put_source_back(
+        &mut self,
+        id: HandlerId,
+        source: Box<dyn Source<S>>,
+    ) -> Option<Removed<S>> {
         let slot = &mut self.slots[id.index()];
-        if let State::Called = slot.state {
-            slot.state = State::Live(body);
+        if slot.state == State::Called {
+            slot.state = State::Live;
+            slot.source = Some(source);
             return None;
         }
-        Some((body, self.vacate(id)))
+        Some((Body::Source(source), self.vacate(id)))
+    }
+
+    /// Takes a handler without a source out to call it.
+    pub(crate) fn take_other(&mut self, id: HandlerId) -> Option<Box<Other<S>>> {
+        let slot = self.slots.get_mut(id.index())?;
+        if slot.generation != id.generation {
+            return None;
+        }
+        let other = slot.other.take()?;
+        slot.state = State::Called;
+        Some(other)
+    }
+
+    /// As [`put_source_back`](Self::put_source_back).
+    pub(crate) fn put_other_back(
+        &mut self,
+        id: HandlerId,
+        other: Box<Other<S>>,
+    ) -> Option<Removed<S>> {
+        let slot = &mut self.slots[id.index()];
+        if slot.state == State::Called {
+            slot.state = State::Live;
+            slot.other = Some(other);
+            return None;
+        }
+        Some((Body::Other(other), self.vacate(id)))
     }
 
     /// Removes a handler; one that is being called is given back when it is put back.
@@ -185,12 +231,17 @@ impl<S> Slots<S> {
             return Removal::Unknown;
         }
         let slot = &mut self.slots[id.index()];
-        match std::mem::replace(&mut slot.state, State::Doomed) {
-            State::Live(body) => Removal::Done((body, self.vacate(id))),
-            _ => Removal::Called,
+        let source = slot.source.take().map(Body::Source);
+        match source.or_else(|| slot.other.take().map(Body::Other)) {
+            Some(body) => Removal::Done((body, self.vacate(id))),
+            None => {
+                slot.state = State::Doomed;
+                Removal::Called
+            }
         }
     }
 
+    #[cold]
     fn vacate(&mut self, id: HandlerId) -> Option<Box<Extras<S>>> {
         let slot = &mut self.slots[id.index()];
         slot.state = State::Vacant;

@@ -46,8 +46,9 @@ pub(crate) trait Source<S>: Send {
 
     fn delist(&self, waiter: &Waiter);
 
-    /// Hides what comes from now on.
-    fn fence(&mut self);
+    /// Hides what comes from now on, if there is something to serve; tells whether there is. The fence of a
+    /// subscription goes when it is dry.
+    fn fence_if_ready(&mut self) -> bool;
 
     fn take_fence_away(&mut self);
 
@@ -179,7 +180,10 @@ where
             // Asked also when fewer than `max` were taken: a filter, holes and a handler that broke off
             // leave more.
             Ok(()) if subscriber.is_ready() => Outcome::More,
-            Ok(()) => Outcome::Dry,
+            Ok(()) => {
+                subscriber.take_fence_away();
+                Outcome::Dry
+            }
             // A loss that no event follows is told with the end.
             Err(PollError::Closed) => Outcome::Ended(subscriber.take_missed()),
             Err(PollError::Disconnected(missed)) => Outcome::Ended(missed),
@@ -199,8 +203,13 @@ where
         self.subscriber.delist(waiter);
     }
 
-    fn fence(&mut self) {
-        self.subscriber.fence();
+    #[inline]
+    fn fence_if_ready(&mut self) -> bool {
+        let ready = self.subscriber.is_ready();
+        if ready {
+            self.subscriber.fence();
+        }
+        ready
     }
 
     fn take_fence_away(&mut self) {
@@ -259,9 +268,10 @@ where
 
     fn delist(&self, _waiter: &Waiter) {}
 
-    fn fence(&mut self) {
+    fn fence_if_ready(&mut self) -> bool {
         // One that is empty is still asked once, as it may be disconnected.
         self.fenced = Some(self.receiver.len().max(1));
+        true
     }
 
     fn take_fence_away(&mut self) {

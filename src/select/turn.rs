@@ -13,12 +13,31 @@ impl<S> Context<S> {
             foreign,
             ..
         } = self;
-        let foreign = foreign.iter().map(|id| id.index());
-        for index in schedule.hot().chain(foreign) {
-            if let Some(source) = slots.source_mut(index) {
-                source.fence();
-            }
+        let mut fence = |index| {
+            let source = slots.source_mut(index);
+            source.is_some_and(|source| source.fence_if_ready())
+        };
+        schedule.for_each_hot(|index| {
+            fence(index);
+        });
+        for id in foreign.iter() {
+            fence(id.index());
         }
+        if schedule.look(fence) {
+            self.arm_fenced();
+        }
+    }
+
+    #[cold]
+    fn arm_fenced(&mut self) {
+        self.arm_cooling();
+        let Self {
+            schedule, slots, ..
+        } = self;
+        schedule.send_away(|index| {
+            let source = slots.source_mut(index);
+            source.is_some_and(|source| source.fence_if_ready())
+        });
     }
 
     /// Serves what is before the fence.
@@ -34,11 +53,8 @@ impl<S> Context<S> {
             self.serve_foreign(state, allowance)?;
         }
         while self.may_go_on(allowance) {
-            let Some((index, more)) = self.serve_next(state, allowance)? else {
+            if !self.serve_next(state, allowance)? {
                 break;
-            };
-            if !more && let Some(source) = self.slots.source_mut(index) {
-                source.take_fence_away();
             }
             self.flush();
         }
@@ -56,13 +72,16 @@ impl<S> Context<S> {
             foreign,
             ..
         } = self;
-        let foreign = foreign.iter().map(|id| id.index());
         let mut left = 0;
-        for index in schedule.hot().chain(foreign) {
+        let mut take_away = |index| {
             if let Some(source) = slots.source_mut(index) {
                 left += source.left();
                 source.take_fence_away();
             }
+        };
+        schedule.for_each_hot(&mut take_away);
+        for id in foreign.iter() {
+            take_away(id.index());
         }
         left
     }

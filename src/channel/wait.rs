@@ -79,14 +79,13 @@ impl WaitStrategy {
         let waiter = Waiter::Thread(Arc::clone(&parker));
         let answer = loop {
             set.join(&waiter);
-            let answer = look();
+            let mut answer = look();
             let in_time = answer.is_some() || parker.park(deadline);
             set.leave(&waiter);
-            if answer.is_some() {
+            // Before it joins again, as that passes a heavy barrier.
+            answer = answer.or_else(&mut look);
+            if answer.is_some() || !in_time {
                 break answer;
-            }
-            if !in_time {
-                break look();
             }
         };
         if let Some(parked) = parked {

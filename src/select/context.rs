@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, TryRecvError};
 
 use super::clock::Clock;
 use super::control::{Control, StopHandle};
+use super::drive::Unwind;
 use super::handler::{HandlerGuard, HandlerId, HandlerPanic, OnPanic, Priority};
 use super::outbox::{Outbox, OutboxError};
 use super::schedule::Schedule;
@@ -52,6 +53,10 @@ pub struct Context<S> {
     pub(super) clock_bell: Arc<Bell>,
     /// The time of this round, once somebody has asked.
     pub(super) now: Option<Instant>,
+    /// It runs, or takes a turn.
+    pub(super) in_round: bool,
+    /// Timers that have not fired for the last time.
+    pub(super) live_timers: usize,
     pub(super) control: Arc<Control>,
     pub(super) policy: OnPanic,
     pub(super) panic_callback: Option<PanicCallback<S>>,
@@ -76,6 +81,10 @@ pub(super) struct Call {
     pub(super) interrupted: bool,
     pub(super) until: Option<Instant>,
     pub(super) calls: Option<Arc<Calls>>,
+    /// The guard was made in the call, which is then to be ended by hand.
+    pub(super) begun: bool,
+    /// A panic that waits for the call to be over.
+    pub(super) unwind: Option<Unwind>,
 }
 
 impl<S> Context<S> {
@@ -95,6 +104,8 @@ impl<S> Context<S> {
             clock,
             clock_bell: Bell::new(set, None),
             now: None,
+            in_round: false,
+            live_timers: 0,
             policy,
             panic_callback: None,
             totals: ReactorSnapshot::default(),
@@ -183,6 +194,7 @@ impl<S> Context<S> {
             handler,
             // In a turn it begins with the next one.
             fenced: self.in_turn.then_some(0),
+            asked: Err(TryRecvError::Empty),
         }))
     }
 
@@ -375,13 +387,13 @@ impl<S> Context<S> {
         if !self.slots.is_live(id) {
             return None;
         }
-        let calls = self
-            .slots
-            .extras(id)
-            .calls
-            .get_or_insert_with(|| Arc::new(Calls::new()));
-        let calls = Arc::clone(calls);
-        if self.call.id == Some(id) {
+        let known = &mut self.slots.extras(id).calls;
+        let is_new = known.is_none();
+        let calls = Arc::clone(known.get_or_insert_with(|| Arc::new(Calls::new())));
+        if is_new && self.call.id == Some(id) {
+            // This very call counts too.
+            calls.begin();
+            self.call.begun = true;
             self.call.calls = Some(Arc::clone(&calls));
             self.call.watched = true;
         }
@@ -417,8 +429,13 @@ impl<S> Context<S> {
     }
 
     /// The time of this round: read once between two handlers, and the same for all that fire together.
+    /// Outside of a run or a turn, the time of the clock.
     pub fn now(&mut self) -> Instant {
-        *self.now.get_or_insert_with(|| self.clock.now())
+        if self.in_round {
+            *self.now.get_or_insert_with(|| self.clock.now())
+        } else {
+            self.clock.now()
+        }
     }
 
     /// The reactor's clock.
@@ -444,6 +461,7 @@ impl<S> Context<S> {
     pub fn snapshot(&self) -> ReactorSnapshot {
         ReactorSnapshot {
             outbox: self.outbox.len(),
+            undeliverable: self.outbox.lost(),
             ..self.totals
         }
     }
@@ -469,9 +487,12 @@ impl<S> Context<S> {
     ) -> HandlerId {
         let timer = Other::Timer { callback, every };
         let id = self.slots.add(Body::Other(Box::new(timer)));
-        // A time beyond what the clock can tell never comes.
+        self.live_timers += 1;
+        // A time beyond what the clock can tell never comes. One that has passed is now, so that it comes
+        // behind those that are due already.
         if let Some(at) = at {
-            self.timers.set(id, at);
+            let now = self.now();
+            self.timers.set(id, at.max(now));
         }
         id
     }
@@ -496,7 +517,10 @@ impl<S> Context<S> {
                 }
             }
             Body::Other(other) => match **other {
-                Other::Timer { .. } => timed = true,
+                Other::Timer { .. } => {
+                    timed = true;
+                    self.live_timers -= 1;
+                }
                 Other::Idle(_) => self.idle.retain(|&other| other != id),
             },
         }
@@ -509,7 +533,7 @@ impl<S> Context<S> {
     /// Whether the handler that is being called is given another event.
     #[inline(always)]
     pub(super) fn flow(&mut self) -> ControlFlow<()> {
-        if self.call.watched {
+        if self.call.watched || self.control.is_stopping() {
             self.flow_slow()
         } else {
             ControlFlow::Continue(())
@@ -525,10 +549,23 @@ impl<S> Context<S> {
             ..
         } = &self.call;
         let severed = calls.as_ref().is_some_and(|calls| calls.is_severed());
-        if *interrupted || severed || until.is_some_and(|until| self.clock.now() >= until) {
+        if *interrupted
+            || severed
+            || self.control.is_stopping()
+            || until.is_some_and(|until| self.clock.now() >= until)
+        {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
+        }
+    }
+
+    /// Settles a panic in the middle of a call; one that is to go on does so after the call.
+    fn postpone(&mut self, id: HandlerId, unwind: Unwind, state: &mut S) {
+        if let Err(unwind) = self.settle_panic(id, unwind, state) {
+            self.call.unwind.get_or_insert(unwind);
+            self.call.interrupted = true;
+            self.call.watched = true;
         }
     }
 
@@ -546,8 +583,9 @@ impl<S> Context<S> {
                 // It may have set another.
                 extras.lag.get_or_insert(callback);
             }
-            if let Err(panic) = outcome {
-                resume_unwind(panic);
+            if let Err(unwind) = outcome {
+                // The event that follows is handled all the same.
+                self.postpone(id, unwind, state);
             }
         }
     }

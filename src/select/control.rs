@@ -30,6 +30,12 @@ impl Control {
         self.set.call();
     }
 
+    /// Whether a stop was asked and not taken yet.
+    #[inline]
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
     /// Whether a stop was asked since the last time.
     pub(crate) fn take_stop(&self) -> bool {
         self.stop.swap(false, Ordering::Relaxed)

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::context::{Call, Context};
 use super::handler::{HandlerId, HandlerPanic, OnPanic};
-use super::slots::Other;
+use super::slots::{Other, Removed};
 use super::source::Outcome;
 
 /// Events a source is given at a time while others wait.
@@ -32,19 +32,30 @@ impl Allowance {
 impl<S> Context<S> {
     /// Begins a round: the time is read anew, bells that rang and what other threads asked for are seen.
     #[inline]
-    pub(super) fn begin_round(&mut self) {
+    pub(super) fn begin_round(&mut self, state: &mut S) -> Result<(), Unwind> {
         self.now = None;
+        self.in_round = true;
         if self.schedule.collect() {
-            self.obey();
+            self.obey(state)
+        } else {
+            Ok(())
         }
     }
 
     #[cold]
-    fn obey(&mut self) {
+    fn obey(&mut self, state: &mut S) -> Result<(), Unwind> {
         self.stop |= self.control.take_stop();
+        let mut outcome = Ok(());
         for id in self.control.take_removed() {
-            self.remove(id);
+            outcome = outcome.and(self.discard(id, state));
         }
+        outcome
+    }
+
+    /// Ends the rounds of a run or a turn.
+    pub(super) fn end_rounds(&mut self) {
+        self.now = None;
+        self.in_round = false;
     }
 
     /// Whether a stop was asked for; it counts once.
@@ -134,19 +145,20 @@ impl<S> Context<S> {
         };
         allowance.events -= handled as u64;
         self.totals.handled += handled as u64;
-        if let Some(removed) = self.slots.put_source_back(id, source) {
-            self.forget(id, removed);
-        }
+        let dropped = match self.slots.put_source_back(id, source) {
+            None => Ok(()),
+            Some(removed) => self.drop_removed(id, removed, state),
+        };
         if self.expects && handled > 0 {
             self.met(id);
         }
         if let Err(unwind) = unwound {
             *more = true;
-            return self.settle_panic(id, unwind, state);
+            return self.settle_panic(id, unwind, state).and(dropped);
         }
         *more = outcome == Outcome::More;
         match outcome {
-            Outcome::More | Outcome::Dry => Ok(()),
+            Outcome::More | Outcome::Dry => dropped,
             Outcome::Ended(missed) => self.end(id, missed, state),
         }
     }
@@ -154,20 +166,27 @@ impl<S> Context<S> {
     /// Removes a source that has ended, and tells so.
     #[cold]
     fn end(&mut self, id: HandlerId, missed: u64, state: &mut S) -> Result<(), Unwind> {
+        let lagged = if missed > 0 {
+            let told = self.call(id, state, None, |state, context| {
+                context.lagged(id, missed, state);
+            });
+            self.settle(id, told, state).map(drop)
+        } else {
+            Ok(())
+        };
         let closed = self
             .slots
             .known_extras(id)
             .and_then(|extras| extras.closed.take());
-        let outcome = self.call(id, state, None, |state, context| {
-            if missed > 0 {
-                context.lagged(id, missed, state);
+        let closed = match closed {
+            Some(mut closed) => {
+                let told = self.call(id, state, None, |state, context| closed(state, context));
+                self.settle(id, told, state).map(drop)
             }
-            if let Some(mut closed) = closed {
-                closed(state, context);
-            }
-        });
-        self.remove(id);
-        self.settle(id, outcome, state).map(drop)
+            None => Ok(()),
+        };
+        let dropped = self.discard(id, state);
+        lagged.and(closed).and(dropped)
     }
 
     /// Calls those who wait for idleness; tells whether there are any.
@@ -178,8 +197,9 @@ impl<S> Context<S> {
             if let Some(mut idle) = self.slots.take_other(id) {
                 let (Other::Idle(callback) | Other::Timer { callback, .. }) = &mut *idle;
                 let outcome = self.call(id, state, None, |state, context| callback(state, context));
-                self.put_other_back(id, idle);
+                let dropped = self.put_other_back(id, idle, state);
                 self.settle(id, outcome, state)?;
+                dropped?;
             }
             at += usize::from(self.idle.get(at) == Some(&id));
         }
@@ -198,9 +218,24 @@ impl<S> Context<S> {
         let outcome = catch_unwind(AssertUnwindSafe(|| call(state, self)));
         self.call.id = None;
         if self.call.watched {
-            self.call = Call::default();
+            return self.end_call(outcome);
         }
         outcome
+    }
+
+    /// Forgets a call, and gives out a panic that waited for its end.
+    #[cold]
+    fn end_call<R>(&mut self, outcome: Result<R, Unwind>) -> Result<R, Unwind> {
+        let call = std::mem::take(&mut self.call);
+        if call.begun
+            && let Some(calls) = &call.calls
+        {
+            calls.end();
+        }
+        match call.unwind {
+            Some(unwind) => outcome.and(Err(unwind)),
+            None => outcome,
+        }
     }
 
     /// Calls user code for a handler; `Ok(None)` if a guard forbids it.
@@ -221,6 +256,7 @@ impl<S> Context<S> {
             interrupted: self.stop,
             until,
             calls: calls.clone(),
+            ..Call::default()
         };
         let outcome = match &calls {
             None => catch_unwind(AssertUnwindSafe(|| Some(call(state, self)))),
@@ -233,13 +269,39 @@ impl<S> Context<S> {
                 }
             },
         };
-        self.call = Call::default();
-        outcome
+        self.end_call(outcome)
     }
 
-    pub(super) fn put_other_back(&mut self, id: HandlerId, other: Box<Other<S>>) {
-        if let Some(removed) = self.slots.put_other_back(id, other) {
-            self.forget(id, removed);
+    pub(super) fn put_other_back(
+        &mut self,
+        id: HandlerId,
+        other: Box<Other<S>>,
+        state: &mut S,
+    ) -> Result<(), Unwind> {
+        match self.slots.put_other_back(id, other) {
+            None => Ok(()),
+            Some(removed) => self.drop_removed(id, removed, state),
+        }
+    }
+
+    /// Removes a handler that is not being called. What it holds may panic when it is dropped.
+    pub(super) fn discard(&mut self, id: HandlerId, state: &mut S) -> Result<(), Unwind> {
+        match catch_unwind(AssertUnwindSafe(|| self.remove(id))) {
+            Ok(_) => Ok(()),
+            Err(unwind) => self.settle_panic(id, unwind, state),
+        }
+    }
+
+    #[cold]
+    fn drop_removed(
+        &mut self,
+        id: HandlerId,
+        removed: Removed<S>,
+        state: &mut S,
+    ) -> Result<(), Unwind> {
+        match catch_unwind(AssertUnwindSafe(|| self.forget(id, removed))) {
+            Ok(()) => Ok(()),
+            Err(unwind) => self.settle_panic(id, unwind, state),
         }
     }
 
@@ -258,7 +320,7 @@ impl<S> Context<S> {
     }
 
     #[cold]
-    fn settle_panic(
+    pub(super) fn settle_panic(
         &mut self,
         handler: HandlerId,
         payload: Unwind,

@@ -6,6 +6,7 @@ use super::context::Context;
 use super::drive::{Allowance, Unwind};
 use super::handler::HandlerId;
 use super::slots::Other;
+use super::timers::Due;
 
 impl<S> Context<S> {
     /// Fires what is due; tells whether anything was.
@@ -33,19 +34,19 @@ impl<S> Context<S> {
                 continue;
             }
             fired = true;
-            self.fire_one(due.id, due.at, now, state, allowance)?;
+            self.fire_one(due, now, state, allowance)?;
         }
         Ok(fired)
     }
 
     fn fire_one(
         &mut self,
-        id: HandlerId,
-        at: Instant,
+        due: Due,
         now: Instant,
         state: &mut S,
         allowance: &mut Allowance,
     ) -> Result<(), Unwind> {
+        let id = due.id;
         if self.slots.source(id.index()).is_some() {
             return self.check_expectation(id, now, state, allowance);
         }
@@ -56,20 +57,29 @@ impl<S> Context<S> {
             unreachable!("nothing else has a time");
         };
         let once = every.is_none();
-        allowance.events -= 1;
-        self.totals.timers += 1;
         if let Some((period, missed)) = *every
-            && let Some(next) = missed.next(at, now, period)
+            && let Some(next) = missed.next(due.at, now, period)
         {
-            // Before the call, which may remove the timer.
-            self.timers.set(id, next);
+            // Before the call, which may remove the timer. In its old place, so also before the fence of
+            // this pass: a burst makes up for all its ticks at once.
+            self.timers.set_again(due, next);
         }
         let outcome = self.call(id, state, None, |state, context| callback(state, context));
-        self.put_other_back(id, timer);
+        self.count_timer(&outcome, allowance);
+        let settled = self.settle(id, outcome, state).map(drop);
+        let dropped = self.put_other_back(id, timer, state);
         if once {
-            self.remove(id);
+            return settled.and(dropped).and(self.discard(id, state));
         }
-        self.settle(id, outcome, state).map(drop)
+        settled.and(dropped)
+    }
+
+    /// Counts a timer that fired, and not one that a guard kept from firing.
+    fn count_timer(&mut self, outcome: &Result<Option<()>, Unwind>, allowance: &mut Allowance) {
+        if !matches!(outcome, Ok(None)) {
+            allowance.events -= 1;
+            self.totals.timers += 1;
+        }
     }
 
     /// Fires an expectation whose time has come, unless an event came since it was set.
@@ -106,9 +116,8 @@ impl<S> Context<S> {
         let Some(mut callback) = expectation.callback.take() else {
             return Ok(());
         };
-        allowance.events -= 1;
-        self.totals.timers += 1;
         let outcome = self.call(id, state, None, |state, context| callback(state, context));
+        self.count_timer(&outcome, allowance);
         let extras = self.slots.known_extras(id);
         if let Some(expectation) = extras.and_then(|extras| extras.expectation.as_mut()) {
             expectation.callback = Some(callback);

@@ -61,7 +61,8 @@ struct Queue<T: Send + Sync + 'static> {
 
 trait AnyQueue: Send {
     fn len(&self) -> usize;
-    fn flush(&mut self) -> Flushed;
+    /// Publishes what there is room for. Counts before it drops anything, which may panic.
+    fn flush(&mut self, flushed: &mut Flushed);
     fn enlist(&self);
     fn refusal(&self) -> Refusal;
     fn as_any(&mut self) -> &mut dyn Any;
@@ -81,26 +82,31 @@ impl<T: Send + Sync + 'static> AnyQueue for Queue<T> {
         self.events.len()
     }
 
-    fn flush(&mut self) -> Flushed {
-        let mut flushed = Flushed::default();
+    fn flush(&mut self, flushed: &mut Flushed) {
         let Some(publisher) = &self.publisher else {
-            return flushed;
+            return;
         };
         while let Some(event) = self.events.pop_front() {
+            // Counted first, as publishing drops what it overwrites.
+            flushed.published += 1;
             match publisher.offer(event) {
-                Ok(_) => flushed.published += 1,
-                Err((Refusal::Closed, _)) => flushed.lost += 1,
+                Ok(_) => {}
+                Err((Refusal::Closed, event)) => {
+                    flushed.published -= 1;
+                    flushed.lost += 1;
+                    drop(event);
+                }
                 Err((refusal, event)) => {
+                    flushed.published -= 1;
                     self.events.push_front(event);
                     self.refusal = refusal;
-                    return flushed;
+                    return;
                 }
             }
         }
         publisher.core().room.leave(&self.bell);
         self.bell().disarm();
         self.publisher = None;
-        flushed
     }
 
     fn enlist(&self) {
@@ -132,7 +138,10 @@ impl<T: Send + Sync + 'static> Drop for Queue<T> {
 pub(crate) struct Outbox {
     set: Arc<ReadySet>,
     capacity: usize,
-    waiting: usize,
+    /// Events that were ever put here.
+    kept: usize,
+    /// What became of those that waited.
+    flushed: Flushed,
     /// By the address of the topic's core, in the order of their first use: few, and only looked at while
     /// something waits. A queue that is empty holds nothing of its topic, so it serves whichever topic comes
     /// to be at the address; of another type, it is replaced.
@@ -144,7 +153,8 @@ impl Outbox {
         Self {
             set: Arc::clone(set),
             capacity,
-            waiting: 0,
+            kept: 0,
+            flushed: Flushed::default(),
             queues: Vec::new(),
         }
     }
@@ -152,7 +162,7 @@ impl Outbox {
     /// Events that wait.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.waiting
+        self.kept - self.flushed.published - self.flushed.lost
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -166,7 +176,7 @@ impl Outbox {
         publisher: &Publisher<T>,
         event: T,
     ) -> Result<(), OutboxError<T>> {
-        if self.waiting > 0 {
+        if self.len() > 0 {
             return self.publish_behind(publisher, event);
         }
         match publisher.offer(event) {
@@ -182,6 +192,9 @@ impl Outbox {
         publisher: &Publisher<T>,
         event: T,
     ) -> Result<(), OutboxError<T>> {
+        let index = self.queue_index(publisher);
+        // There may be room by now, and those that wait go first.
+        self.queues[index].1.flush(&mut self.flushed);
         let queue = self.queue(publisher);
         let refusal = if queue.events.is_empty() {
             match publisher.offer(event) {
@@ -204,13 +217,13 @@ impl Outbox {
         if refusal == Refusal::Closed {
             return Err(OutboxError::Closed(event));
         }
-        if self.waiting == self.capacity {
+        if self.len() == self.capacity {
             return Err(match refusal {
                 Refusal::WouldDeadlock => OutboxError::WouldDeadlock(event),
                 _ => OutboxError::Full(event),
             });
         }
-        self.waiting += 1;
+        self.kept += 1;
         let queue = self.queue(publisher);
         queue.publisher.get_or_insert_with(|| publisher.clone());
         queue.refusal = refusal;
@@ -219,6 +232,15 @@ impl Outbox {
     }
 
     fn queue<T: Send + Sync + 'static>(&mut self, publisher: &Publisher<T>) -> &mut Queue<T> {
+        let index = self.queue_index(publisher);
+        self.queues[index]
+            .1
+            .as_any()
+            .downcast_mut()
+            .expect("a queue of another type was replaced")
+    }
+
+    fn queue_index<T: Send + Sync + 'static>(&mut self, publisher: &Publisher<T>) -> usize {
         let address = Arc::as_ptr(publisher.core()).addr();
         let position = self.queues.iter().position(|(of, _)| *of == address);
         let index = position.unwrap_or(self.queues.len());
@@ -235,26 +257,24 @@ impl Outbox {
                 None => self.queues.push((address, Box::new(queue))),
             }
         }
-        let queue = &mut self.queues[index].1;
-        queue
-            .as_any()
-            .downcast_mut()
-            .expect("a queue of another type was replaced")
+        index
     }
 
-    /// Publishes what there is room for.
-    pub(crate) fn flush(&mut self) -> Flushed {
-        let mut all = Flushed::default();
-        if self.waiting == 0 {
-            return all;
+    /// Publishes what there is room for; tells whether there was for anything.
+    pub(crate) fn flush(&mut self) -> bool {
+        let before = self.len();
+        if before == 0 {
+            return false;
         }
         for (_, queue) in self.queues.iter_mut().filter(|(_, queue)| queue.len() > 0) {
-            let flushed = queue.flush();
-            self.waiting -= flushed.published + flushed.lost;
-            all.published += flushed.published;
-            all.lost += flushed.lost;
+            queue.flush(&mut self.flushed);
         }
-        all
+        self.len() < before
+    }
+
+    /// Events whose topic closed while they waited.
+    pub(crate) fn lost(&self) -> u64 {
+        self.flushed.lost as u64
     }
 
     /// Whether something waits for this reason.
@@ -264,10 +284,10 @@ impl Outbox {
             .any(|(_, queue)| queue.len() > 0 && queue.refusal() == refusal)
     }
 
-    /// Has the reactor called when there is room; then flushes once more. Tells what that did.
-    pub(crate) fn arm(&mut self) -> Flushed {
-        if self.waiting == 0 {
-            return Flushed::default();
+    /// Has the reactor called when there is room; then flushes once more, and tells what `flush` does.
+    pub(crate) fn arm(&mut self) -> bool {
+        if self.len() == 0 {
+            return false;
         }
         for (_, queue) in self.queues.iter().filter(|(_, queue)| queue.len() > 0) {
             queue.enlist();
@@ -280,7 +300,7 @@ impl Outbox {
 impl fmt::Debug for Outbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outbox")
-            .field("waiting", &self.waiting)
+            .field("waiting", &self.len())
             .field("capacity", &self.capacity)
             .finish_non_exhaustive()
     }

@@ -130,10 +130,9 @@ impl<S> Reactor<S> {
     ///
     /// Waits by the reactor's [`WaitStrategy`] while there is nothing to do.
     pub fn run(&mut self, state: &mut S) -> Result<Ended, RunError> {
-        self.run_until(state).unwrap_or_else(|unwind| {
-            self.context.now = None;
-            resume_unwind(unwind)
-        })
+        let ended = self.run_until(state);
+        self.context.end_rounds();
+        ended.unwrap_or_else(|unwind| resume_unwind(unwind))
     }
 
     fn run_until(&mut self, state: &mut S) -> Result<Result<Ended, RunError>, Unwind> {
@@ -142,7 +141,7 @@ impl<S> Reactor<S> {
         let mut idled = false;
         let mut patient_until = None;
         loop {
-            context.begin_round();
+            context.begin_round(state)?;
             if context.take_stop() {
                 return Ok(Ok(Ended::Stopped));
             }
@@ -152,6 +151,11 @@ impl<S> Reactor<S> {
             let foreign = context.serve_foreign(state, &mut all)?;
             let flushed = context.flush();
             context.look();
+            // Asked also while timers fire: they do not keep the reactor.
+            let finished = context.is_finished() && !context.stop;
+            if finished && context.outbox.len() == 0 {
+                return Ok(Ok(Ended::Closed));
+            }
             if fired || served || foreign || flushed || context.schedule.has_hot() {
                 backoff = Backoff::new();
                 idled = false;
@@ -159,11 +163,8 @@ impl<S> Reactor<S> {
                 continue;
             }
             let mut until = None;
-            if context.is_finished() {
+            if finished {
                 let left = context.outbox.len();
-                if left == 0 {
-                    return Ok(Ok(Ended::Closed));
-                }
                 // As with a publish that waits: a subscriber that nobody has read may be on its way to
                 // another thread.
                 let now = Instant::now();
@@ -226,20 +227,8 @@ impl<S> Reactor<S> {
     pub fn turn(&mut self, state: &mut S, budget: Budget) -> Turn {
         let context = &mut self.context;
         let before = context.totals;
-        context.begin_round();
-        context.fence();
-        let mut allowance = Allowance {
-            events: budget.events,
-            until: None,
-        };
-        if budget.within.is_some() {
-            let now: Instant = context.now();
-            allowance.until = budget.until(now);
-        }
-        let outcome = context.serve_turn(state, &mut allowance);
-        let pending = context.take_fence_away();
-        context.flush();
-        context.now = None;
+        let (pending, outcome) = context.turn(state, budget);
+        context.end_rounds();
         if let Err(unwind) = outcome {
             resume_unwind(unwind);
         }
@@ -256,14 +245,21 @@ impl<S> Reactor<S> {
         }
     }
 
-    /// Handles one event or timer, if there is any; tells whether it did.
+    /// Handles one event or timer, if there is any; tells whether it did. A stop that was asked for before
+    /// stays for the next run or turn, and nothing is handled until then.
     ///
     /// # Panics
     ///
     /// As [`turn`](Self::turn).
     pub fn poll_one(&mut self, state: &mut S) -> bool {
-        let turn = self.turn(state, Budget::events(1));
-        turn.handled + turn.timers > 0
+        let context = &mut self.context;
+        let before = (context.totals.handled, context.totals.timers);
+        let outcome = context.poll_one(state);
+        context.end_rounds();
+        if let Err(unwind) = outcome {
+            resume_unwind(unwind);
+        }
+        before != (context.totals.handled, context.totals.timers)
     }
 }
 

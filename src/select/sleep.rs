@@ -10,7 +10,7 @@ use crate::sync::{Arc, Barrier, Waiter};
 impl<S> Context<S> {
     /// Whether nothing will come any more.
     pub(super) fn is_finished(&self) -> bool {
-        self.totals.open == 0 && (self.had_source || self.timers.is_empty())
+        self.totals.open == 0 && (self.had_source || self.live_timers == 0)
     }
 
     /// Publishes what waits in the outbox; tells whether anything found room.
@@ -19,9 +19,7 @@ impl<S> Context<S> {
         if self.outbox.len() == 0 {
             return false;
         }
-        let flushed = self.outbox.flush();
-        self.totals.undeliverable += flushed.lost as u64;
-        flushed.published + flushed.lost > 0
+        self.outbox.flush()
     }
 
     /// Looks at sources that had something a moment ago, and arms them when that does not pay.
@@ -69,9 +67,7 @@ impl<S> Context<S> {
         if self.schedule.has_hot() {
             return;
         }
-        let flushed = self.outbox.arm();
-        self.totals.undeliverable += flushed.lost as u64;
-        if flushed.published + flushed.lost > 0 {
+        if self.outbox.arm() {
             return;
         }
         let mut deadline = self.timers.earliest();

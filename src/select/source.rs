@@ -91,6 +91,8 @@ pub(crate) struct Foreign<M, F> {
     pub(crate) handler: F,
     /// Messages before the fence.
     pub(crate) fenced: Option<usize>,
+    /// What asking an empty channel brought, which tells in no other way that it is disconnected.
+    pub(crate) asked: Result<M, TryRecvError>,
 }
 
 impl<S, T, F> Take<S, T> for Each<F>
@@ -111,6 +113,9 @@ where
         let shown = subscriber.poll_until(max, |event, meta: Meta| {
             if meta.missed > 0 {
                 context.lagged(id, meta.missed, state);
+                if !context.contains(id) {
+                    return ControlFlow::Break(());
+                }
             }
             *handled += 1;
             (self.0)(state, event, context);
@@ -138,23 +143,39 @@ where
             let missed = batch.missed();
             if missed > 0 {
                 context.lagged(id, missed, state);
+                if !context.contains(id) {
+                    return;
+                }
             }
-            let counted = Counted(&mut batch, handled);
-            (self.0)(state, counted.0, context);
+            let mut counted = Counted {
+                batch: &mut batch,
+                handled,
+                unwinds: true,
+            };
+            (self.0)(state, counted.batch, context);
             // What the handler left is handled too: otherwise a handler that takes nothing would be called
             // with the same events for ever.
-            counted.0.for_each(drop);
+            counted.batch.for_each(drop);
+            counted.unwinds = false;
         });
         shown.map(drop)
     }
 }
 
 /// Counts what was taken from a batch, also when its handler unwinds.
-struct Counted<'a, 'b, T>(&'a mut Batch<'b, T>, &'a mut usize);
+struct Counted<'a, 'b, T> {
+    batch: &'a mut Batch<'b, T>,
+    handled: &'a mut usize,
+    unwinds: bool,
+}
 
 impl<T> Drop for Counted<'_, '_, T> {
     fn drop(&mut self) {
-        *self.1 += self.0.taken();
+        if self.unwinds && self.batch.taken() == 0 {
+            // It was given this one; with none it would be given the same batch for ever.
+            self.batch.next();
+        }
+        *self.handled += self.batch.taken();
     }
 }
 
@@ -221,6 +242,15 @@ where
     }
 }
 
+impl<M, F> Foreign<M, F> {
+    fn next(&mut self) -> Result<M, TryRecvError> {
+        match std::mem::replace(&mut self.asked, Err(TryRecvError::Empty)) {
+            Err(TryRecvError::Empty) => self.receiver.try_recv(),
+            asked => asked,
+        }
+    }
+}
+
 impl<S, M, F> Source<S> for Foreign<M, F>
 where
     M: Send + 'static,
@@ -235,10 +265,10 @@ where
         handled: &mut usize,
     ) -> Outcome {
         for _ in 0..max {
-            if self.fenced == Some(0) {
+            if self.fenced == Some(0) && !matches!(self.asked, Err(TryRecvError::Disconnected)) {
                 return Outcome::Dry;
             }
-            match self.receiver.try_recv() {
+            match self.next() {
                 Ok(message) => {
                     if let Some(fenced) = &mut self.fenced {
                         *fenced -= 1;
@@ -257,7 +287,7 @@ where
     }
 
     fn is_ready(&self) -> bool {
-        !self.receiver.is_empty()
+        self.asked.is_ok() || !self.receiver.is_empty()
     }
 
     fn is_foreign(&self) -> bool {
@@ -269,8 +299,10 @@ where
     fn delist(&self, _waiter: &Waiter) {}
 
     fn fence_if_ready(&mut self) -> bool {
-        // One that is empty is still asked once, as it may be disconnected.
-        self.fenced = Some(self.receiver.len().max(1));
+        if self.asked.is_err() && self.receiver.is_empty() {
+            self.asked = self.receiver.try_recv();
+        }
+        self.fenced = Some(self.receiver.len() + usize::from(self.asked.is_ok()));
         true
     }
 
@@ -279,8 +311,7 @@ where
     }
 
     fn left(&self) -> u64 {
-        self.fenced
-            .map_or(0, |fenced| fenced.min(self.receiver.len()) as u64)
+        self.fenced.unwrap_or(0) as u64
     }
 
     fn select<'a>(&'a self, select: &mut Select<'a>) {

@@ -64,6 +64,11 @@ impl Timers {
         self.heap.push(Reverse(Due { at, order, id }));
     }
 
+    /// Sets a time again for the handler it was set for, in its old place among those of the same time.
+    pub(crate) fn set_again(&mut self, due: Due, at: Instant) {
+        self.heap.push(Reverse(Due { at, ..due }));
+    }
+
     /// Separates what is set so far from what is set later.
     pub(crate) fn fence(&self) -> u64 {
         self.next_order

@@ -1,11 +1,44 @@
 //! The fences of a turn, and what is before them.
 
+use super::budget::Budget;
 use super::context::Context;
 use super::drive::{Allowance, Unwind};
 
 impl<S> Context<S> {
+    /// Takes a turn; tells about how many events the budget left.
+    pub(super) fn turn(&mut self, state: &mut S, budget: Budget) -> (u64, Result<(), Unwind>) {
+        if let Err(unwind) = self.begin_round(state) {
+            return (0, Err(unwind));
+        }
+        self.fence();
+        let mut allowance = Allowance {
+            events: budget.events,
+            until: None,
+        };
+        if budget.within.is_some() {
+            allowance.until = budget.until(self.now());
+        }
+        let outcome = self.serve_turn(state, &mut allowance);
+        let pending = self.take_fence_away();
+        self.flush();
+        (pending, outcome)
+    }
+
+    /// Handles one event or timer: too little to need a fence.
+    pub(super) fn poll_one(&mut self, state: &mut S) -> Result<(), Unwind> {
+        self.begin_round(state)?;
+        self.look();
+        let mut one = Allowance {
+            events: 1,
+            until: None,
+        };
+        let outcome = self.serve_turn(state, &mut one);
+        self.flush();
+        outcome
+    }
+
     /// Fences the sources that are ready; those that get ready later are not of this turn.
-    pub(super) fn fence(&mut self) {
+    fn fence(&mut self) {
         self.in_turn = true;
         let Self {
             schedule,
@@ -41,11 +74,7 @@ impl<S> Context<S> {
     }
 
     /// Serves what is before the fence.
-    pub(super) fn serve_turn(
-        &mut self,
-        state: &mut S,
-        allowance: &mut Allowance,
-    ) -> Result<(), Unwind> {
+    fn serve_turn(&mut self, state: &mut S, allowance: &mut Allowance) -> Result<(), Unwind> {
         self.fire(state, allowance)?;
         // First in every other turn, so that a small budget reaches both kinds.
         self.foreign_first = !self.foreign_first;
@@ -64,7 +93,7 @@ impl<S> Context<S> {
     }
 
     /// Takes the fences of a turn away; tells about how many events are left before them.
-    pub(super) fn take_fence_away(&mut self) -> u64 {
+    fn take_fence_away(&mut self) -> u64 {
         self.in_turn = false;
         let Self {
             schedule,

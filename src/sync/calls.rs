@@ -44,6 +44,12 @@ impl Calls {
         }
     }
 
+    /// Counts a call that runs on this thread already, until [`end`](Self::end).
+    pub(crate) fn begin(&self) {
+        self.state.fetch_add(1, Ordering::Relaxed);
+        INSIDE.with(|inside| inside.borrow_mut().push(self.address()));
+    }
+
     /// Begins a call; `None` when there must be no more.
     pub(crate) fn enter(&self) -> Option<Call<'_>> {
         // Relaxed: nothing is handed over here, the word alone says which of the two came first.
@@ -67,7 +73,7 @@ impl Calls {
                 .filter(|&&calls| calls == self.address())
                 .count() as u32
         });
-        // ORDERING: edge `ended`. Pairs with the subtraction in `Call::drop`: what the call did is done.
+        // ORDERING: edge `ended`. Pairs with the subtraction in `end`: what the call did is done.
         let running = || self.state.load(Ordering::Acquire) & !SEVERED > here;
         if !running() {
             return;
@@ -90,16 +96,23 @@ impl Calls {
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
-        let address = self.0.address();
+        self.0.end();
+    }
+}
+
+impl Calls {
+    /// Ends a call that was begun on this thread.
+    pub(crate) fn end(&self) {
+        let address = self.address();
         INSIDE.with(|inside| {
             let mut inside = inside.borrow_mut();
             let last = inside.iter().rposition(|&calls| calls == address);
             inside.remove(last.expect("a call ends on the thread that began it"));
         });
         // ORDERING: edge `ended`. Pairs with the load in `sever`; carries what the call did.
-        let before = self.0.state.fetch_sub(1, Ordering::Release);
+        let before = self.state.fetch_sub(1, Ordering::Release);
         if before & SEVERED != 0 {
-            self.0.ended.notify();
+            self.ended.notify();
         }
     }
 }

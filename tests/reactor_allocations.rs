@@ -1,0 +1,210 @@
+//! Steady state of a reactor allocates nothing, and what comes and goes leaves nothing. Alone in its binary, as
+//! the allocator counts for the whole process; and one test, as tests run beside each other.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use ringbus::{Budget, Bus, Clock, Ended, MissedTicks, Overflow, Reactor, Topic};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+static LIVE: AtomicIsize = AtomicIsize::new(0);
+
+#[expect(unsafe_code, reason = "an allocator that counts is the test")]
+// SAFETY: everything is handed to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        LIVE.fetch_add(layout.size() as isize, Ordering::Relaxed);
+        // SAFETY: the caller's obligations are those of the system's allocator.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size() as isize, Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        LIVE.fetch_add(size as isize - layout.size() as isize, Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const MS: Duration = Duration::from_millis(1);
+
+/// Runs `work` until it is warm, then checks that it allocates nothing.
+#[track_caller]
+fn allocates_nothing(what: &str, mut work: impl FnMut()) {
+    for _ in 0..300 {
+        work();
+    }
+    // The test harness has threads of its own, which allocate now and then.
+    let fewest = (0..5)
+        .map(|_| {
+            let before = ALLOCATIONS.load(Ordering::Relaxed);
+            for _ in 0..300 {
+                work();
+            }
+            ALLOCATIONS.load(Ordering::Relaxed) - before
+        })
+        .min();
+    assert_eq!(fewest, Some(0), "{what} allocates");
+}
+
+/// Runs `work` until it is warm, then checks that it leaves no memory behind.
+#[track_caller]
+fn leaves_nothing(what: &str, mut work: impl FnMut()) {
+    for _ in 0..300 {
+        work();
+    }
+    let least = (0..3)
+        .map(|_| {
+            let before = LIVE.load(Ordering::Relaxed);
+            for _ in 0..300 {
+                work();
+            }
+            LIVE.load(Ordering::Relaxed) - before
+        })
+        .min()
+        .unwrap();
+    assert!(least < 300, "{what} leaves {least} bytes in 300 rounds");
+}
+
+fn open(bus: &Bus, name: &str, capacity: usize) -> Topic<u64> {
+    bus.topic_builder()
+        .name(name)
+        .capacity(capacity)
+        .keep_open()
+        .open()
+        .unwrap()
+}
+
+#[test]
+fn steady_state_allocates_nothing_and_what_goes_leaves_nothing() {
+    let bus = Bus::new();
+    let clock = Clock::manual();
+    let mut reactor = Reactor::builder().clock(clock.clone()).build();
+    let (input, output) = (open(&bus, "in", 64), open(&bus, "out", 64));
+    let quiet = open(&bus, "quiet", 64);
+    let small = open(&bus, "small", 2);
+    let (to_output, to_small) = (output.publisher().unwrap(), small.publisher().unwrap());
+
+    type State = (u64, u64);
+    reactor.on(input.subscribe(), move |state: &mut State, event, cx| {
+        state.0 += event;
+        cx.publish(&to_output, *event).unwrap();
+        // Three for a ring of two: by way of the outbox.
+        cx.publish(&to_small, *event).unwrap();
+    });
+    reactor.on(output.subscribe(), |state, _, _| state.1 += 1);
+    reactor.on_batch(output.subscribe(), |state, batch, _| {
+        state.1 += batch.count() as u64;
+    });
+    let latest = output
+        .subscriber()
+        .overflow(Overflow::Latest)
+        .open()
+        .unwrap();
+    let latest = reactor.on(latest, |_, _, _| ());
+    reactor.on_lag(latest, |state, missed, _| state.1 += missed);
+    let guarded = reactor.on(output.subscribe(), |_, _, _| ());
+    let _guard = reactor.guard(guarded).unwrap();
+    reactor.on(quiet.subscribe(), |_, _, _| ());
+    reactor.expect(input.subscribe(), 5 * MS, |_, _| ());
+    let mut small_reader = small.subscribe();
+    for missed in [MissedTicks::Skip, MissedTicks::Burst, MissedTicks::Delay] {
+        reactor.every_with(MS, missed, |state, _| state.1 += 1);
+    }
+    let (sender, receiver) = crossbeam_channel::bounded(8);
+    let mut state = (0, 0);
+
+    let mut feed = |reactor: &mut Reactor<State>, state: &mut State| {
+        for event in 0..3 {
+            input.publish(event).unwrap();
+        }
+        clock.advance(MS);
+        let _ = reactor.turn(state, Budget::events(5));
+        let _ = reactor.turn(state, Budget::unlimited().within(MS));
+        small_reader.poll(8, |_, _| ()).unwrap();
+        let _ = reactor.turn(state, Budget::unlimited());
+        small_reader.poll(8, |_, _| ()).unwrap();
+        reactor.poll_one(state);
+    };
+    allocates_nothing("turns", || feed(&mut reactor, &mut state));
+
+    // A run that comes to nothing, arms its sources, and is stopped by its idle handler.
+    reactor.idle(|_, cx| cx.stop());
+    allocates_nothing("runs", || {
+        feed(&mut reactor, &mut state);
+        assert_eq!(reactor.run(&mut state), Ok(Ended::Stopped));
+    });
+    let stop = reactor.stop_handle();
+    allocates_nothing("stops", || {
+        stop.stop();
+        assert_eq!(reactor.run(&mut state), Ok(Ended::Stopped));
+    });
+    reactor.recv_from(receiver, |state: &mut State, (), _| state.1 += 1);
+    allocates_nothing("foreign messages", || {
+        sender.send(()).unwrap();
+        feed(&mut reactor, &mut state);
+    });
+    allocates_nothing("a snapshot of the reactor", || {
+        assert!(reactor.snapshot().handled > 0);
+    });
+
+    leaves_nothing("a source that comes and goes", || {
+        let id = reactor.on(quiet.subscribe(), |_, _, _| ());
+        let guard = reactor.guard(id).unwrap();
+        let _ = reactor.turn(&mut state, Budget::unlimited());
+        if state.0 % 2 == 0 {
+            assert!(reactor.remove(id));
+        }
+        drop(guard);
+        let _ = reactor.turn(&mut state, Budget::unlimited());
+    });
+    leaves_nothing("a timer that is cancelled", || {
+        let id = reactor.after(Duration::from_secs(3600), |_, _| ());
+        assert!(reactor.remove(id));
+    });
+    leaves_nothing("an expectation that comes and goes", || {
+        let id = reactor.expect(quiet.subscribe(), 3600 * MS, |_, _| ());
+        assert!(reactor.remove(id));
+    });
+    leaves_nothing("a reactor that slept on a quiet topic", || {
+        let mut reactor = Reactor::builder().clock(clock.clone()).build();
+        reactor.on(quiet.subscribe(), |_: &mut (), _, _| ());
+        // Armed and asleep, until its timer.
+        let stop = reactor.stop_handle();
+        reactor.after(3600 * MS, |_, _| ());
+        let runner = std::thread::spawn(move || {
+            reactor.run(&mut ()).unwrap();
+            assert!(reactor.snapshot().parked > 0 || reactor.snapshot().handled == 0);
+        });
+        std::thread::sleep(Duration::from_micros(300));
+        stop.stop();
+        runner.join().unwrap();
+    });
+    let own_input = open(&bus, "own", 64);
+    leaves_nothing("an outbox that is dropped full", || {
+        let mut reactor = Reactor::new();
+        let publisher = small.publisher().unwrap();
+        reactor.on(own_input.subscribe(), move |(): &mut (), event, cx| {
+            for _ in 0..10 {
+                cx.publish(&publisher, *event).unwrap();
+            }
+        });
+        own_input.publish(0).unwrap();
+        let turn = reactor.turn(&mut (), Budget::unlimited());
+        assert!(turn.outbox > 0);
+        drop(reactor);
+    });
+}

@@ -984,3 +984,58 @@ fn a_publisher_held_by_a_handler_keeps_its_topic_open_until_the_handler_goes() {
     assert!(reactor.remove(id));
     assert_eq!(reader.try_recv(), Err(ringbus::TryRecvError::Closed));
 }
+
+#[test]
+fn a_stop_handle_used_by_a_handler_ends_its_round() {
+    let bus = Bus::new();
+    let topic = open::<u64>(&bus, 64);
+    for by_timer in [true, false] {
+        let (_clock, mut reactor) = manual();
+        let (sender, receiver) = crossbeam_channel::unbounded();
+        sender.send(()).unwrap();
+        let [first, second] = [(); 2].map(|()| reactor.stop_handle());
+        if by_timer {
+            reactor.after(Duration::ZERO, move |handled: &mut u64, _| {
+                *handled += 1;
+                first.stop();
+            });
+            reactor.after(Duration::ZERO, |handled, _| *handled += 1);
+        }
+        reactor.on(topic.subscribe(), move |handled: &mut u64, _, _| {
+            *handled += 1;
+            second.stop();
+        });
+        reactor.recv_from(receiver, |handled, (), _| *handled += 1);
+        topic.publish(0).unwrap();
+        topic.publish(0).unwrap();
+        // The first turn asks the channel first, the others the topic.
+        let _ = reactor.turn(&mut 0, Budget::events(0));
+        let mut handled = 0;
+        assert_eq!(reactor.run(&mut handled), Ok(Ended::Stopped));
+        assert!(handled <= 2, "handled {handled}, by a timer: {by_timer}");
+        let before = handled;
+        if by_timer {
+            assert_eq!(before, 1);
+        }
+    }
+}
+
+#[test]
+fn a_stop_handle_used_in_a_turn_ends_it() {
+    let bus = Bus::new();
+    let topic = open::<u64>(&bus, 64);
+    let mut reactor = Reactor::new();
+    let handle = reactor.stop_handle();
+    reactor.on(topic.subscribe(), move |_: &mut (), event, _| {
+        if *event == 3 {
+            handle.stop();
+        }
+    });
+    for event in 0..10 {
+        topic.publish(event).unwrap();
+    }
+    let turn = reactor.turn(&mut (), Budget::unlimited());
+    assert_eq!((turn.handled, turn.pending, turn.stopped), (4, 6, true));
+    let turn = reactor.turn(&mut (), Budget::unlimited());
+    assert_eq!((turn.handled, turn.stopped), (6, false));
+}

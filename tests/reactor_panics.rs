@@ -628,3 +628,80 @@ fn a_reactor_may_be_dropped_after_a_panic_and_frees_its_publishers() {
     assert_eq!(reader.try_iter().count(), 2);
     assert!(matches!(reader.try_recv(), Err(TryRecvError::Empty)));
 }
+
+/// Turns a reactor until a bad event has been overwritten, and panicked, on its way out of the outbox; gives
+/// back what is needed to go on.
+fn flush_a_bad_event(
+    reactor: &mut Reactor<Vec<u64>>,
+    kept: u64,
+) -> (Bus, Topic<u64>, Topic<Bad>, ringbus::HandlerId) {
+    let bus = Bus::new();
+    let bad = bus
+        .topic_builder::<Bad>()
+        .name("bad")
+        .capacity(64)
+        .open()
+        .unwrap();
+    let input = open(&bus, "input", 256);
+    let mut reader = bad.subscribe();
+    let publisher = bad.publisher().unwrap();
+    let id = reactor.on(input.subscribe(), move |_: &mut Vec<u64>, event, cx| {
+        assert!(cx.publish(&publisher, Bad(*event == 0)).is_ok() || *event >= 1000);
+    });
+    for event in 0..64 + kept {
+        input.publish(event).unwrap();
+    }
+    let mut seen = Vec::new();
+    let turn = reactor.turn(&mut seen, Budget::unlimited());
+    assert_eq!(turn.outbox as u64, kept);
+    assert_eq!(reader.poll(100, |_, _| ()), Ok(64));
+    (bus, input, bad, id)
+}
+
+#[test]
+fn a_panic_while_the_outbox_is_flushed_in_a_turn_takes_nothing_from_foreign_channels() {
+    finishes("a run after a turn that ended by a panic", || {
+        let mut reactor = Reactor::new();
+        let (_bus, input, _bad, _id) = flush_a_bad_event(&mut reactor, 6);
+        let (sender, receiver) = crossbeam_channel::unbounded();
+        reactor.recv_from(receiver, |seen: &mut Vec<u64>, message, _| {
+            seen.push(message);
+        });
+        sender.send(0).unwrap();
+        // Flushes after its handler, and before the channel is asked.
+        input.publish(1000).unwrap();
+        let mut seen = Vec::new();
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            reactor.turn(&mut seen, Budget::unlimited())
+        }));
+        for message in 1..10 {
+            sender.send(message).unwrap();
+        }
+        drop(sender);
+        input.close();
+        // Ends a run that would go on for ever, behind the back of the test.
+        let stop = reactor.stop_handle();
+        std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_secs(5));
+            stop.stop();
+        });
+        assert_eq!(reactor.run(&mut seen), Ok(Ended::Closed));
+        assert!(seen.into_iter().eq(0..10));
+    });
+}
+
+#[test]
+fn a_panic_while_the_outbox_is_flushed_does_not_keep_the_topic_open() {
+    let mut reactor = Reactor::new();
+    let (_bus, _input, bad, id) = flush_a_bad_event(&mut reactor, 1);
+    // With the handler goes the only publisher but for the outbox.
+    assert!(reactor.remove(id));
+    assert!(!bad.is_closed());
+    for _ in 0..3 {
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            reactor.turn(&mut Vec::new(), Budget::unlimited())
+        }));
+    }
+    assert_eq!(reactor.snapshot().outbox, 0);
+    assert!(bad.is_closed());
+}

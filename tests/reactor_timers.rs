@@ -471,3 +471,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_expectation_that_was_met_fires_in_the_order_of_its_new_deadline() {
+    let clock = Clock::manual();
+    let bus = Bus::new();
+    let feed = bus.topic::<u32>();
+    let mut reactor = Reactor::builder().clock(clock.clone()).build();
+    reactor.expect(feed.subscribe(), 500 * MS, |log: &mut Vec<&str>, _| {
+        log.push("stale since 300")
+    });
+    reactor.after(600 * MS, |log, _| log.push("after 600"));
+    reactor.after(900 * MS, |log, _| log.push("after 900"));
+    let mut log = Vec::new();
+    clock.advance_to(300 * MS);
+    feed.publish(1).unwrap();
+    reactor.turn(&mut log, Budget::unlimited());
+    clock.advance_to(1000 * MS);
+    reactor.turn(&mut log, Budget::unlimited());
+    assert_eq!(log, ["after 600", "stale since 300", "after 900"]);
+}

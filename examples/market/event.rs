@@ -45,6 +45,13 @@ pub(crate) struct Trade {
     pub(crate) buyer_is_maker: bool,
 }
 
+/// What the tape of an instrument carries: who traded, and the best that was offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tick {
+    Trade(Trade),
+    Top(Top),
+}
+
 /// Levels of a book. It owns heap memory: subscribers read it in place, by reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Depth {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ringbus::{ExclusivePublisher, Publisher};
 
 use crate::capture::Lines;
-use crate::event::{Depth, Stamped, Top, Trade};
+use crate::event::{Depth, Stamped, Tick, Top};
 use crate::message::{self, Message};
 
 pub(crate) struct Feed {
@@ -13,8 +13,9 @@ pub(crate) struct Feed {
     pub(crate) lines: Lines,
     /// Topics of this instrument alone have this feed as their only publisher.
     pub(crate) depths: ExclusivePublisher<Stamped<Depth>>,
-    pub(crate) trades: ExclusivePublisher<Stamped<Trade>>,
-    /// The tops of all instruments are one topic, which all feeds share.
+    /// Trades and tops, in the order received.
+    pub(crate) tape: ExclusivePublisher<Stamped<Tick>>,
+    /// The tops of all instruments are one topic too, which all feeds share.
     pub(crate) tops: Publisher<Stamped<Top>>,
     pub(crate) pace: Option<Pace>,
 }
@@ -29,6 +30,18 @@ pub(crate) struct Volume {
     pub(crate) other: u64,
     /// Lines that could not be read, each reported where it was met.
     pub(crate) malformed: u64,
+}
+
+impl Volume {
+    /// Trades and tops: what is on the tape.
+    pub(crate) fn ticks(&self) -> u64 {
+        self.trades + self.tops
+    }
+
+    /// All events on all topics.
+    pub(crate) fn published(&self) -> u64 {
+        self.depths + self.ticks() + self.tops
+    }
 }
 
 impl Feed {
@@ -68,12 +81,14 @@ impl Feed {
                 (&mut volume.depths, self.depths.publish(event).is_ok())
             }
             Message::Trade(event) => {
-                let event = stamped(instrument, received, event);
-                (&mut volume.trades, self.trades.publish(event).is_ok())
+                let tick = stamped(instrument, received, Tick::Trade(event));
+                (&mut volume.trades, self.tape.publish(tick).is_ok())
             }
             Message::Top(event) => {
+                let tick = stamped(instrument, received, Tick::Top(event));
                 let event = stamped(instrument, received, event);
-                (&mut volume.tops, self.tops.publish(event).is_ok())
+                let accepted = self.tape.publish(tick).is_ok() && self.tops.publish(event).is_ok();
+                (&mut volume.tops, accepted)
             }
             Message::Other => (&mut volume.other, true),
         };

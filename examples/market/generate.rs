@@ -9,12 +9,12 @@ use std::fmt::Write;
 use crate::capture::Capture;
 
 /// Each step is one change of a book and gives one line or two.
-const STEPS: usize = 100_000;
+pub(crate) const STEPS: usize = 100_000;
 const LEVELS: u64 = 200;
 const START_NS: i64 = 1_723_161_254_000_000_000;
 
 /// One capture of each kind of market.
-pub(crate) fn captures(seed: u64) -> Vec<Capture> {
+pub(crate) fn captures(seed: u64, steps: usize) -> Vec<Capture> {
     let markets = [
         Market {
             name: "cm_ethusd_perp",
@@ -37,7 +37,7 @@ pub(crate) fn captures(seed: u64) -> Vec<Capture> {
     ];
     let capture = |(index, market): (usize, Market)| {
         let name = market.name;
-        let text = Exchange::new(market, seed.wrapping_add(index as u64)).run(STEPS);
+        let text = Exchange::new(market, seed.wrapping_add(index as u64)).run(steps);
         Capture::in_memory(name, text.into_bytes())
     };
     markets.into_iter().enumerate().map(capture).collect()

@@ -3,13 +3,15 @@
 //! or changed places.
 //!
 //! ```text
-//! feed per instrument ─┬─> md.<instrument>.trades ──> strategy  lossy
-//!                      ├─> md.<instrument>.depth ───> builder   lossless, per instrument ─┐
-//!                      └─> md.tops (shared) ─┬──────> auditor   lossless ────────────────┴─> oracle
-//!                                            ├──────> strategy  lossless
-//!                                            ├──────> recorder  lossless, in batches
-//!                                            └──────> screen    lossy, slow
+//! feed per instrument ─┬─> md.<instrument>.tape ───> strategy  lossless, by receive time
+//!                      ├─> md.<instrument>.depth ──> builder   lossless, per instrument ─┐
+//!                      └─> md.tops (shared) ─┬─────> auditor   lossless ────────────────┴─> oracle
+//!                                            ├─────> recorder  lossless, in batches
+//!                                            └─────> screen    lossy, slow
 //! ```
+//!
+//! A tape carries trades and tops. The strategy goes by the receive times on the tapes, so the
+//! lines `strategy: ...` of the report are the same in every run on the same input.
 //!
 //! Without files it makes up a market, so it runs anywhere: `cargo run --release --example market`.
 
@@ -20,13 +22,16 @@ use crate::capture::Capture;
 
 mod args;
 mod auditor;
+mod bar;
 mod book;
 mod builder;
 mod capture;
+mod digest;
 mod event;
 mod feed;
 mod fixed;
 mod generate;
+mod merge;
 mod message;
 mod oracle;
 mod progress;
@@ -53,7 +58,7 @@ fn main() -> ExitCode {
         }
     };
     let captures = if args.files.is_empty() {
-        Ok(generate::captures(args.seed))
+        Ok(generate::captures(args.seed, generate::STEPS))
     } else {
         Capture::group(&args.files)
     };

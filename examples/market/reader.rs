@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use hdrhistogram::Histogram;
-use ringbus::{Meta, PollError, Subscriber};
+use ringbus::{Meta, Subscriber};
 
 use crate::event::Stamped;
 
@@ -45,20 +45,6 @@ impl<T: Send + Sync + 'static> Reader<T> {
             handle(event);
         });
         polled.is_ok()
-    }
-
-    /// Handles up to `max` events that are there already.
-    pub(crate) fn drain(&mut self, max: usize, mut handle: impl FnMut(&Stamped<T>)) {
-        let tally = &mut self.tally;
-        let polled = self.subscriber.poll(max, |event, meta| {
-            tally.count(event, meta);
-            handle(event);
-        });
-        match polled {
-            // Closing is for `wait` to report.
-            Ok(_) | Err(PollError::Closed) => {}
-            Err(error) => unreachable!("{} was cut off: {error}", self.name),
-        }
     }
 
     /// Waits for events and hands over up to `max` as one batch; `None` once the topic is closed

@@ -12,7 +12,7 @@ use ringbus::{Bus, Overflow};
 
 use crate::args::Args;
 use crate::capture::Capture;
-use crate::event::{Depth, Stamped, Top, Trade};
+use crate::event::{Depth, Stamped, Tick, Top};
 use crate::feed::{Feed, Pace};
 use crate::oracle::Oracle;
 use crate::progress;
@@ -58,8 +58,7 @@ pub(crate) fn run(captures: Vec<Capture>, args: &Args) -> Result<Report, Box<dyn
         let subscriber = tops.subscriber().name(name).open()?;
         Ok::<_, Box<dyn Error>>(Reader::lossless(name, TOPS, subscriber))
     };
-    let (audited, traded_on, recorded) =
-        (reader("auditor")?, reader("strategy")?, reader("recorder")?);
+    let (audited, recorded) = (reader("auditor")?, reader("recorder")?);
     // Drop-oldest would have the screen show a whole ring of old tops one after another.
     let watched = tops
         .subscriber()
@@ -68,7 +67,7 @@ pub(crate) fn run(captures: Vec<Capture>, args: &Args) -> Result<Report, Box<dyn
         .open()?;
     let watched = Reader::lossy("screen", TOPS, watched);
 
-    let (mut feeds, mut depths, mut trades) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut feeds, mut depths, mut tapes) = (Vec::new(), Vec::new(), Vec::new());
     for (instrument, capture) in captures.into_iter().enumerate() {
         let name = format!("md.{}.depth", capture.instrument);
         let topic = bus
@@ -80,26 +79,22 @@ pub(crate) fn run(captures: Vec<Capture>, args: &Args) -> Result<Report, Box<dyn
         depths.push(Reader::lossless("builder", &name, subscriber));
         let depths = topic.exclusive_publisher()?;
 
-        let name = format!("md.{}.trades", capture.instrument);
+        let name = format!("md.{}.tape", capture.instrument);
         let topic = bus
-            .topic_builder::<Stamped<Trade>>()
+            .topic_builder::<Stamped<Tick>>()
             .name(&name)
             .capacity(CAPACITY)
             .open()?;
-        let subscriber = topic
-            .subscriber()
-            .name("strategy")
-            .overflow(Overflow::DropOldest)
-            .open()?;
-        trades.push(Reader::lossy("strategy", &name, subscriber));
-        let trades = topic.exclusive_publisher()?;
+        let subscriber = topic.subscriber().name("strategy").open()?;
+        tapes.push(Reader::lossless("strategy", &name, subscriber));
+        let tape = topic.exclusive_publisher()?;
 
         let (tops, lines) = (tops.publisher()?, capture.into_lines());
         feeds.push(Feed {
             instrument,
             lines,
             depths,
-            trades,
+            tape,
             tops,
             pace: None,
         });
@@ -124,7 +119,7 @@ pub(crate) fn run(captures: Vec<Capture>, args: &Args) -> Result<Report, Box<dyn
             })
             .collect::<io::Result<Vec<_>>>()?;
         let auditor = spawn.named("auditor", || auditor::run(audited, &oracles))?;
-        let strategy = spawn.named("strategy", || strategy::run(traded_on, trades))?;
+        let strategy = spawn.named("strategy", || strategy::run(tapes))?;
         let recorder = spawn.named("recorder", || recorder::run(recorded, &names, out))?;
         let screen = spawn.named("screen", || screen::run(watched, &names))?;
 
@@ -147,7 +142,7 @@ pub(crate) fn run(captures: Vec<Capture>, args: &Args) -> Result<Report, Box<dyn
         let volumes: Vec<_> = feeds.into_iter().map(join).collect();
         let builders = builders.into_iter().map(join).collect::<Vec<_>>();
         let audited = join(auditor);
-        let (strategy, signals) = join(strategy);
+        let (taped, strategy) = join(strategy);
         let (recorded, record) = join(recorder);
         let elapsed = start.elapsed();
         let (watched, frame) = join(screen);
@@ -174,7 +169,7 @@ pub(crate) fn run(captures: Vec<Capture>, args: &Args) -> Result<Report, Box<dyn
         let readers = depths
             .into_iter()
             .chain([audited])
-            .chain(strategy)
+            .chain(taped)
             .chain([recorded, watched])
             .collect();
         let snapshot = bus.snapshot();
@@ -182,7 +177,7 @@ pub(crate) fn run(captures: Vec<Capture>, args: &Args) -> Result<Report, Box<dyn
             instruments,
             readers,
             snapshot,
-            signals,
+            strategy,
             record,
             frame,
             elapsed,
@@ -220,4 +215,27 @@ fn join<R>(thread: ScopedJoinHandle<'_, R>) -> R {
     thread
         .join()
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generate;
+    use crate::strategy::Strategy;
+
+    fn strategy(seed: u64) -> Strategy {
+        let args = Args::parse(lexopt::Parser::from_args::<[&str; 0]>([])).unwrap();
+        let report = run(generate::captures(seed, 30_000), &args).unwrap();
+        assert!(report.holds(), "{report}");
+        report.strategy
+    }
+
+    #[test]
+    fn the_strategy_does_the_same_in_every_run() {
+        let first = strategy(7);
+        assert!(first.desks.iter().all(|desk| desk.bars > 0));
+        assert!(first.desks.iter().any(|desk| desk.buys > 0));
+        assert_eq!(strategy(7), first);
+        assert_ne!(strategy(8), first);
+    }
 }

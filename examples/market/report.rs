@@ -9,7 +9,7 @@ use crate::feed::Volume;
 use crate::oracle::{Mismatch, Total, Verdict};
 use crate::reader::Finished;
 use crate::recorder::Record;
-use crate::strategy::Signals;
+use crate::strategy::{Desk, Strategy};
 
 /// A run, over.
 pub(crate) struct Report {
@@ -17,7 +17,7 @@ pub(crate) struct Report {
     pub(crate) readers: Vec<Finished>,
     /// Taken when all readers were done and before any of them left.
     pub(crate) snapshot: Snapshot,
-    pub(crate) signals: Signals,
+    pub(crate) strategy: Strategy,
     pub(crate) record: Record,
     pub(crate) frame: String,
     pub(crate) elapsed: Duration,
@@ -50,9 +50,21 @@ impl Report {
     /// What a lossless reader missed, by whichever account is worst: what the feeds published, what
     /// came with the events, or what the bus counted.
     fn missed(&self, reader: &Finished) -> u64 {
-        let lost = self.published(&reader.topic).abs_diff(reader.tally.handled);
+        let published = self.published(&reader.topic);
+        let lost = published.abs_diff(reader.tally.handled);
         let told = self.listed(reader).map_or(0, |listed| listed.missed);
-        lost.max(reader.tally.irregular).max(told)
+        // A tick is read from the tape first, and then published again for the desk.
+        let desk = self.desk(&reader.topic);
+        let late = desk.map_or(0, |desk| published.abs_diff(desk.ticks));
+        lost.max(late).max(reader.tally.irregular).max(told)
+    }
+
+    /// Whom a topic is the tape of.
+    fn desk(&self, topic: &str) -> Option<&Desk> {
+        let name = topic.strip_prefix("md.")?.strip_suffix(".tape")?;
+        let desks = self.instruments.iter().zip(&self.strategy.desks);
+        let mut desks = desks.filter(|(instrument, _)| instrument.name == name);
+        desks.next().map(|(_, desk)| desk)
     }
 
     /// What the feeds say they published to a topic.
@@ -63,7 +75,7 @@ impl Report {
                 |Instrument { name, volume, .. }| match topic.strip_prefix("md.") {
                     Some("tops") => volume.tops,
                     Some(own) if own.strip_suffix(".depth") == Some(name) => volume.depths,
-                    Some(own) if own.strip_suffix(".trades") == Some(name) => volume.trades,
+                    Some(own) if own.strip_suffix(".tape") == Some(name) => volume.ticks(),
                     _ => 0,
                 },
             )
@@ -140,6 +152,31 @@ impl Report {
         Ok(())
     }
 
+    /// The same in every run on the same input.
+    fn desks(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Strategy { desks, digest } = &self.strategy;
+        for (Instrument { name, .. }, desk) in self.instruments.iter().zip(desks) {
+            let Desk {
+                buys,
+                sells,
+                bars,
+                stale,
+                ..
+            } = desk;
+            writeln!(
+                f,
+                "strategy: {name}: buys {buys}, sells {sells}, bars {bars}, stale periods {stale}"
+            )?;
+        }
+        let sum = |count: fn(&Desk) -> u64| desks.iter().map(count).sum::<u64>();
+        let (buys, sells) = (sum(|desk| desk.buys), sum(|desk| desk.sells));
+        let (bars, stale) = (sum(|desk| desk.bars), sum(|desk| desk.stale));
+        writeln!(
+            f,
+            "strategy: buys {buys}, sells {sells}, bars {bars}, stale periods {stale}, digest {digest}"
+        )
+    }
+
     fn subscribers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
@@ -183,15 +220,12 @@ impl fmt::Display for Report {
         self.subscribers(f)?;
         writeln!(f)?;
 
-        let (
-            Signals { buys, sells },
-            Record {
-                batches,
-                bytes,
-                error,
-            },
-        ) = (self.signals, &self.record);
-        writeln!(f, "strategy: {buys} buys, {sells} sells")?;
+        self.desks(f)?;
+        let Record {
+            batches,
+            bytes,
+            error,
+        } = &self.record;
         writeln!(f, "recorder: {bytes} bytes in {batches} batches")?;
         if let Some(error) = error {
             writeln!(f, "recorder: cannot write on: {error}")?;
@@ -200,9 +234,7 @@ impl fmt::Display for Report {
 
         let volumes = self.instruments.iter().map(|instrument| instrument.volume);
         let malformed: u64 = volumes.clone().map(|volume| volume.malformed).sum();
-        let events: u64 = volumes
-            .map(|volume| volume.depths + volume.trades + volume.tops)
-            .sum();
+        let events: u64 = volumes.map(|volume| volume.published()).sum();
         let seconds = self.elapsed.as_secs_f64();
         let rate = events as f64 / seconds;
         write!(f, "events: {events} in {seconds:.3} s, {rate:.0} events/s")?;

@@ -47,7 +47,6 @@ impl Budget {
 
 /// What one [`turn`](crate::Reactor::turn) did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[must_use = "a turn may have left something for the next one"]
 #[non_exhaustive]
 pub struct Turn {
     /// Events handled, of subscriptions and of foreign channels.

@@ -9,6 +9,10 @@ use crate::sync::{Arc, AtomicU64, Barrier, Ordering, WaitSet, Waiter};
 /// A manual clock makes a run repeatable: timers fire when the test or the replay says that their time has
 /// come, in the order of their deadlines. Clones tell the same time.
 ///
+/// A replay moves the clock to the time of an event, takes a turn, in which what was due before fires, then
+/// publishes the event and takes another. On one thread the same moves, publishes and turns, empty ones
+/// included, then give the same order of calls.
+///
 /// ```
 /// use std::time::Duration;
 /// use ringbus::{Budget, Clock, Reactor};

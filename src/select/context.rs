@@ -201,8 +201,8 @@ impl<S> Context<S> {
     /// Reads a subscription and calls `handler` when it had no event for as long as `within`.
     ///
     /// The time counts from the last event, at first from now. The handler is called once; the next event
-    /// sets the deadline anew. An event that came in time and waits for its turn is in time. Events are
-    /// taken and otherwise ignored; add another subscription to handle them.
+    /// sets the deadline anew. An event that waits for its turn when the deadline is looked at is in time.
+    /// Events are taken and otherwise ignored; add another subscription to handle them.
     ///
     /// ```
     /// use std::time::Duration;

@@ -48,7 +48,7 @@ impl<S> Context<S> {
     ) -> Result<(), Unwind> {
         let id = due.id;
         if self.slots.source(id.index()).is_some() {
-            return self.check_expectation(id, now, state, allowance);
+            return self.check_expectation(due, now, state, allowance);
         }
         let Some(mut timer) = self.slots.take_other(id) else {
             return Ok(());
@@ -85,11 +85,12 @@ impl<S> Context<S> {
     /// Fires an expectation whose time has come, unless an event came since it was set.
     fn check_expectation(
         &mut self,
-        id: HandlerId,
+        due: Due,
         now: Instant,
         state: &mut S,
         allowance: &mut Allowance,
     ) -> Result<(), Unwind> {
+        let id = due.id;
         let in_line = self
             .slots
             .source(id.index())
@@ -105,10 +106,11 @@ impl<S> Context<S> {
             expectation.since = now;
         }
         let deadline = expectation.since.checked_add(expectation.within);
-        if deadline.is_none_or(|deadline| deadline > now) {
+        if deadline.is_none_or(|deadline| deadline > due.at) {
             expectation.is_set = deadline.is_some();
             if let Some(deadline) = deadline {
-                self.timers.set(id, deadline);
+                // Also when that has passed too: others may be due before it.
+                self.timers.set_again(due, deadline);
             }
             return Ok(());
         }

@@ -83,8 +83,8 @@ pub enum RunError {
 ///
 /// # Order
 ///
-/// Each source's events keep their order. Between sources there is none, but for
-/// [priorities](Context::set_priority); timers that are due go first.
+/// Each source's events keep their order. Between sources none is promised, but for
+/// [priorities](Context::set_priority); timers that are due go first, in the order of their deadlines.
 ///
 /// # Cost
 ///

@@ -13,7 +13,8 @@ pub enum MissedTicks {
     /// Fire once, then go on at the next multiple of the period: for what looks at the present.
     #[default]
     Skip,
-    /// Fire once for each of them, one after the other: for what counts, as fixed steps of a simulation.
+    /// Fire once for each of them, one after the other, in the same round or turn: for what counts ticks. A
+    /// simulation with inputs takes a turn for each of its steps instead, as timers go before events.
     Burst,
     /// Fire once, and count the period anew from now: for what must keep a distance.
     Delay,

@@ -24,6 +24,12 @@ pub trait Selectable {
     #[doc(hidden)]
     fn try_select(&mut self) -> Option<Self::Output>;
 
+    /// Whether there is something; runs no user code. A foreign channel leaves that to its own select.
+    #[doc(hidden)]
+    fn is_ready(&self) -> bool {
+        false
+    }
+
     /// Has the waiter woken for the next thing.
     #[doc(hidden)]
     fn enlist(&self, waiting: &Waiting);
@@ -97,6 +103,10 @@ impl<T: Send + Sync + 'static> Selectable for Ready<'_, T> {
         self.0.is_ready().then_some(())
     }
 
+    fn is_ready(&self) -> bool {
+        self.0.is_ready()
+    }
+
     fn enlist(&self, waiting: &Waiting) {
         self.0.enlist(&waiting.0);
     }
@@ -121,6 +131,10 @@ impl<T: Clone + Send + Sync + 'static> Selectable for Subscriber<T> {
             Err(TryRecvError::Missed(missed)) => Some(Err(RecvError::Missed(missed))),
             Err(TryRecvError::Disconnected(missed)) => Some(Err(RecvError::Disconnected(missed))),
         }
+    }
+
+    fn is_ready(&self) -> bool {
+        Subscriber::is_ready(self)
     }
 
     fn enlist(&self, waiting: &Waiting) {
@@ -169,6 +183,10 @@ impl<A: Selectable + ?Sized> Selectable for &mut A {
         (**self).try_select()
     }
 
+    fn is_ready(&self) -> bool {
+        (**self).is_ready()
+    }
+
     fn enlist(&self, waiting: &Waiting) {
         (**self).enlist(waiting);
     }
@@ -195,6 +213,7 @@ pub trait Arms {
 
     /// Tries the arm at a place.
     fn try_arm(&mut self, place: usize) -> Option<Self::Chosen>;
+    fn is_ready(&self) -> bool;
     fn enlist(&self, waiting: &Waiting);
     fn delist(&self, waiting: &Waiting);
     fn foreign<'a>(&'a self, select: &mut Foreign<'a>);
@@ -218,6 +237,10 @@ impl Arms for () {
         None
     }
 
+    fn is_ready(&self) -> bool {
+        false
+    }
+
     fn enlist(&self, _waiting: &Waiting) {}
 
     fn delist(&self, _waiting: &Waiting) {}
@@ -238,6 +261,10 @@ impl<A: Selectable, R: Arms> Arms for (A, R) {
             0 => self.0.try_select().map(Chosen::Here),
             place => self.1.try_arm(place - 1).map(Chosen::There),
         }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.0.is_ready() || self.1.is_ready()
     }
 
     fn enlist(&self, waiting: &Waiting) {
@@ -352,7 +379,7 @@ pub fn select<A: Arms>(arms: &mut A, biased: bool, patience: Patience) -> Option
     }
 }
 
-/// Sleeps until something changes, or until the deadline; tries the arms before and after.
+/// Sleeps until something changes, or until the deadline; then tries the arms.
 fn wait<A: Arms>(arms: &mut A, biased: bool, deadline: Option<Instant>) -> Option<A::Chosen> {
     let mut foreign = Foreign(None);
     arms.foreign(&mut foreign);
@@ -395,12 +422,12 @@ fn wait_as<A: Arms>(
     sleep: impl FnOnce(&A),
 ) -> Option<A::Chosen> {
     arms.enlist(waiting);
-    // Edge `wake`: be seen on every list, then look once more.
+    // Edge `wake`: be seen on every list, then look once more. No arm is tried while the thread is on a
+    // list: a filter or a `Clone` that waits too would take the token that is meant for this wait.
     Barrier::of_process().heavy();
-    let chosen = pass(arms, biased);
-    if chosen.is_none() {
+    if !arms.is_ready() {
         sleep(arms);
     }
     arms.delist(waiting);
-    chosen.or_else(|| pass(arms, biased))
+    pass(arms, biased)
 }

@@ -58,13 +58,19 @@ impl<S> Context<S> {
         self.in_round = false;
     }
 
+    /// Whether a stop was asked for and not taken yet, also from another thread.
+    #[inline]
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stop || self.control.is_stopping()
+    }
+
     /// Whether a stop was asked for; it counts once.
     pub(super) fn take_stop(&mut self) -> bool {
-        std::mem::take(&mut self.stop)
+        std::mem::take(&mut self.stop) | self.control.take_stop()
     }
 
     pub(super) fn may_go_on(&self, allowance: &Allowance) -> bool {
-        !self.stop
+        !self.is_stopping()
             && allowance.events > 0
             && allowance.until.is_none_or(|until| self.clock.now() < until)
     }
@@ -76,7 +82,7 @@ impl<S> Context<S> {
         state: &mut S,
         allowance: &mut Allowance,
     ) -> Result<bool, Unwind> {
-        if self.stop {
+        if self.is_stopping() {
             return Ok(false);
         }
         let Some(index) = self.schedule.next() else {
@@ -192,7 +198,7 @@ impl<S> Context<S> {
     /// Calls those who wait for idleness; tells whether there are any.
     pub(super) fn call_idle(&mut self, state: &mut S) -> Result<bool, Unwind> {
         let mut at = 0;
-        while at < self.idle.len() && !self.stop {
+        while at < self.idle.len() && !self.is_stopping() {
             let id = self.idle[at];
             if let Some(mut idle) = self.slots.take_other(id) {
                 let (Other::Idle(callback) | Other::Timer { callback, .. }) = &mut *idle;

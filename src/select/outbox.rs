@@ -83,10 +83,17 @@ impl<T: Send + Sync + 'static> AnyQueue for Queue<T> {
     }
 
     fn flush(&mut self, flushed: &mut Flushed) {
-        let Some(publisher) = &self.publisher else {
+        let tidy = Tidy(self);
+        let Queue {
+            publisher: Some(publisher),
+            events,
+            refusal,
+            ..
+        } = &mut *tidy.0
+        else {
             return;
         };
-        while let Some(event) = self.events.pop_front() {
+        while let Some(event) = events.pop_front() {
             // Counted first, as publishing drops what it overwrites.
             flushed.published += 1;
             match publisher.offer(event) {
@@ -96,17 +103,14 @@ impl<T: Send + Sync + 'static> AnyQueue for Queue<T> {
                     flushed.lost += 1;
                     drop(event);
                 }
-                Err((refusal, event)) => {
+                Err((why, event)) => {
                     flushed.published -= 1;
-                    self.events.push_front(event);
-                    self.refusal = refusal;
+                    events.push_front(event);
+                    *refusal = why;
                     return;
                 }
             }
         }
-        publisher.core().room.leave(&self.bell);
-        self.bell().disarm();
-        self.publisher = None;
     }
 
     fn enlist(&self) {
@@ -123,6 +127,21 @@ impl<T: Send + Sync + 'static> AnyQueue for Queue<T> {
 
     fn as_any(&mut self) -> &mut dyn Any {
         self
+    }
+}
+
+/// Lets go of the topic when nothing waits any more, also when an event's drop unwinds.
+struct Tidy<'a, T: Send + Sync + 'static>(&'a mut Queue<T>);
+
+impl<T: Send + Sync + 'static> Drop for Tidy<'_, T> {
+    fn drop(&mut self) {
+        let queue = &mut *self.0;
+        if queue.events.is_empty()
+            && let Some(publisher) = queue.publisher.take()
+        {
+            publisher.core().room.leave(&queue.bell);
+            queue.bell().disarm();
+        }
     }
 }
 

@@ -149,10 +149,10 @@ impl<S> Reactor<S> {
             let fired = context.fire(state, &mut all)?;
             let served = context.serve_next(state, &mut all)?;
             let foreign = context.serve_foreign(state, &mut all)?;
-            let flushed = context.flush();
+            let flushed = context.flush()?;
             context.look();
             // Asked also while timers fire: they do not keep the reactor.
-            let finished = context.is_finished() && !context.stop;
+            let finished = context.is_finished() && !context.is_stopping();
             if finished && context.outbox.len() == 0 {
                 return Ok(Ok(Ended::Closed));
             }
@@ -182,7 +182,7 @@ impl<S> Reactor<S> {
                 WaitStrategy::Spin => spin_loop(),
                 WaitStrategy::Yield => yield_now(),
                 WaitStrategy::Park if backoff.is_completed() => {
-                    context.sleep(until);
+                    context.sleep(until)?;
                     backoff = Backoff::new();
                     idled = false;
                 }

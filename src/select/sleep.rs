@@ -1,10 +1,14 @@
 //! What a round ends with: the outbox, a look at quiet sources, sleep.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use crossbeam_channel::Select;
 
 use super::context::Context;
+use super::drive::Unwind;
+use super::handler::OnPanic;
+use super::outbox::Outbox;
 use crate::sync::{Arc, Barrier, Waiter};
 
 impl<S> Context<S> {
@@ -15,11 +19,23 @@ impl<S> Context<S> {
 
     /// Publishes what waits in the outbox; tells whether anything found room.
     #[inline]
-    pub(super) fn flush(&mut self) -> bool {
+    pub(super) fn flush(&mut self) -> Result<bool, Unwind> {
         if self.outbox.len() == 0 {
-            return false;
+            return Ok(false);
         }
-        self.outbox.flush()
+        self.flush_by(Outbox::flush)
+    }
+
+    /// Publishing drops events, which may panic.
+    fn flush_by(&mut self, flush: impl FnOnce(&mut Outbox) -> bool) -> Result<bool, Unwind> {
+        match catch_unwind(AssertUnwindSafe(|| flush(&mut self.outbox))) {
+            Ok(flushed) => Ok(flushed),
+            Err(unwind) if self.policy == OnPanic::Propagate => Err(unwind),
+            Err(_) => {
+                self.totals.panicked += 1;
+                Ok(true)
+            }
+        }
     }
 
     /// Looks at sources that had something a moment ago, and arms them when that does not pay.
@@ -62,18 +78,15 @@ impl<S> Context<S> {
 
     /// Sleeps until there is something to do, or until a time.
     #[cold]
-    pub(super) fn sleep(&mut self, until: Option<Instant>) {
+    pub(super) fn sleep(&mut self, until: Option<Instant>) -> Result<(), Unwind> {
         self.arm();
-        if self.schedule.has_hot() {
-            return;
-        }
-        if self.outbox.arm() {
-            return;
+        if self.schedule.has_hot() || self.flush_by(Outbox::arm)? {
+            return Ok(());
         }
         let mut deadline = self.timers.earliest();
         if deadline.is_some() && self.clock.is_manual() {
             if self.arm_clock() {
-                return;
+                return Ok(());
             }
             deadline = None;
         }
@@ -84,6 +97,7 @@ impl<S> Context<S> {
         } else {
             self.park_with_foreign(deadline);
         }
+        Ok(())
     }
 
     /// Has the manual clock ring; tells whether a timer is due after all.

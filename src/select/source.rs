@@ -311,7 +311,8 @@ where
     }
 
     fn left(&self) -> u64 {
-        self.fenced.unwrap_or(0) as u64
+        let there = self.receiver.len() + usize::from(self.asked.is_ok());
+        self.fenced.map_or(0, |fenced| fenced.min(there)) as u64
     }
 
     fn select<'a>(&'a self, select: &mut Select<'a>) {

@@ -20,8 +20,8 @@ impl<S> Context<S> {
         }
         let outcome = self.serve_turn(state, &mut allowance);
         let pending = self.take_fence_away();
-        self.flush();
-        (pending, outcome)
+        let flushed = self.flush().map(drop);
+        (pending, outcome.and(flushed))
     }
 
     /// Handles one event or timer: too little to need a fence.
@@ -32,9 +32,8 @@ impl<S> Context<S> {
             events: 1,
             until: None,
         };
-        let outcome = self.serve_turn(state, &mut one);
-        self.flush();
-        outcome
+        self.serve_turn(state, &mut one)?;
+        self.flush().map(drop)
     }
 
     /// Fences the sources that are ready; those that get ready later are not of this turn.
@@ -85,7 +84,7 @@ impl<S> Context<S> {
             if !self.serve_next(state, allowance)? {
                 break;
             }
-            self.flush();
+            self.flush()?;
         }
         // Again as long as there is something before their fences.
         while self.serve_foreign(state, allowance)? {}

@@ -120,10 +120,11 @@ impl ReadySet {
 
     /// Sleeps by calling `sleep`, which the alarm ends, unless there is a mark already.
     pub(crate) fn park_by(&self, sleep: impl FnOnce()) {
-        // Relaxed is enough: what the marks carry is read by `take`.
+        // ORDERING: edge `park`. Pairs with the or in `mark`: who finds `PARKED` sees the alarm that was set
+        // before. What the marks carry is read by `take`.
         let parked = self
             .summary
-            .compare_exchange(0, PARKED, Ordering::Relaxed, Ordering::Relaxed);
+            .compare_exchange(0, PARKED, Ordering::Release, Ordering::Relaxed);
         if parked.is_ok() {
             sleep();
             self.summary.fetch_and(!PARKED, Ordering::Relaxed);

@@ -325,12 +325,14 @@ impl Alarm {
 
 /// A number that is different each time; the sequence of Weyl, mixed, as in SplitMix64 (Steele et al. 2014).
 fn random() -> u64 {
-    RANDOM.with(|state| {
+    let number = RANDOM.try_with(|state| {
         let next = state.get().wrapping_add(0x9E37_79B9_7F4A_7C15);
         state.set(next);
         let mixed = (next ^ (next >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         mixed ^ (mixed >> 27)
-    })
+    });
+    // Of a thread whose locals are being destroyed.
+    number.unwrap_or(0)
 }
 
 /// Tries each arm once.
@@ -385,7 +387,11 @@ fn wait<A: Arms>(arms: &mut A, biased: bool, deadline: Option<Instant>) -> Optio
     arms.foreign(&mut foreign);
     if foreign.0.is_some() {
         drop(foreign);
-        return ALARM.with(|alarm| wait_foreign(alarm, arms, biased, deadline));
+        return match ALARM.try_with(|alarm| wait_foreign(alarm, arms, biased, deadline)) {
+            Ok(chosen) => chosen,
+            // The thread's locals are being destroyed.
+            Err(_) => wait_foreign(&Alarm::new(), arms, biased, deadline),
+        };
     }
     let parker = current_parker();
     let waiting = Waiting(Waiter::Thread(Arc::clone(&parker)));

@@ -47,16 +47,30 @@ impl Calls {
     /// Counts a call that runs on this thread already, until [`end`](Self::end).
     pub(crate) fn begin(&self) {
         self.state.fetch_add(1, Ordering::Relaxed);
-        INSIDE.with(|inside| inside.borrow_mut().push(self.address()));
+        self.note(|inside, address| inside.push(address));
     }
 
     /// Begins a call; `None` when there must be no more.
     pub(crate) fn enter(&self) -> Option<Call<'_>> {
         // Relaxed: nothing is handed over here, the word alone says which of the two came first.
         let before = self.state.fetch_add(1, Ordering::Relaxed);
-        INSIDE.with(|inside| inside.borrow_mut().push(self.address()));
+        self.note(|inside, address| inside.push(address));
         let call = Call(self);
         (before & SEVERED == 0).then_some(call)
+    }
+
+    /// Ends a call that was begun on this thread.
+    pub(crate) fn end(&self) {
+        self.note(|inside, address| {
+            if let Some(last) = inside.iter().rposition(|&calls| calls == address) {
+                inside.remove(last);
+            }
+        });
+        // ORDERING: edge `ended`. Pairs with the load in `sever`; carries what the call did.
+        let before = self.state.fetch_sub(1, Ordering::Release);
+        if before & SEVERED != 0 {
+            self.ended.notify();
+        }
     }
 
     pub(crate) fn is_severed(&self) -> bool {
@@ -66,12 +80,9 @@ impl Calls {
     /// Refuses every later call, and waits for those that are running on other threads.
     pub(crate) fn sever(&self) {
         self.state.fetch_or(SEVERED, Ordering::Relaxed);
-        let here = INSIDE.with(|inside| {
-            let inside = inside.borrow();
-            inside
-                .iter()
-                .filter(|&&calls| calls == self.address())
-                .count() as u32
+        let mut here = 0;
+        self.note(|inside, address| {
+            here = inside.iter().filter(|&&calls| calls == address).count() as u32;
         });
         // ORDERING: edge `ended`. Pairs with the subtraction in `end`: what the call did is done.
         let running = || self.state.load(Ordering::Acquire) & !SEVERED > here;
@@ -89,30 +100,15 @@ impl Calls {
         }
     }
 
-    fn address(&self) -> usize {
-        std::ptr::from_ref(self).addr()
+    /// Looks up or changes what this thread is inside of; nothing while its locals are being destroyed.
+    fn note(&self, f: impl FnOnce(&mut Vec<usize>, usize)) {
+        let address = std::ptr::from_ref(self).addr();
+        let _ = INSIDE.try_with(|inside| f(&mut inside.borrow_mut(), address));
     }
 }
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
         self.0.end();
-    }
-}
-
-impl Calls {
-    /// Ends a call that was begun on this thread.
-    pub(crate) fn end(&self) {
-        let address = self.address();
-        INSIDE.with(|inside| {
-            let mut inside = inside.borrow_mut();
-            let last = inside.iter().rposition(|&calls| calls == address);
-            inside.remove(last.expect("a call ends on the thread that began it"));
-        });
-        // ORDERING: edge `ended`. Pairs with the load in `sever`; carries what the call did.
-        let before = self.state.fetch_sub(1, Ordering::Release);
-        if before & SEVERED != 0 {
-            self.ended.notify();
-        }
     }
 }

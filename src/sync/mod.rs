@@ -4,6 +4,16 @@
 //! above this floor asks which of the two it is. What waits and wakes is built here too, from those
 //! names alone: [`Barrier`], [`Parker`], [`WaitSet`], [`ReadySet`], [`Calls`].
 
+//!
+//! # Edges
+//!
+//! | edge    | store                             | load                      | carries                          | model                           |
+//! |---------|-----------------------------------|---------------------------|----------------------------------|---------------------------------|
+//! | `wake`  | `WaitSet::enlist`, heavy barrier  | `WaitSet::notify`, light  | Dekker: waiter against notifier  | `wait::one_waiter`, `select::arm_ring_park_2_sources` |
+//! | `ring`  | `ReadySet::{ring, mark}`          | `ReadySet::take`          | what made the source ready       | `select::ready_set`, `ready_set_call` |
+//! | `park`  | `ReadySet::park_by`               | `ReadySet::mark`          | the alarm of a foreign select    | none: foreign to the checker    |
+//! | `ended` | `Calls::end`                      | `Calls::sever`            | what the call did                | `select::sever_waits_for_calls` |
+
 #[cfg(not(ringbus_loom))]
 mod native;
 #[cfg(not(ringbus_loom))]

@@ -96,7 +96,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     ///
     /// # Blocking
     ///
-    /// Waits by the topic's [`WaitStrategy`](crate::WaitStrategy).
+    /// Waits by the topic's [`WaitStrategy`].
     pub fn recv(&mut self) -> Result<T, RecvError>
     where
         T: Clone,

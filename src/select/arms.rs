@@ -12,7 +12,7 @@ use crate::sync::{
     Arc, Backoff, Barrier, Hook, Waiter, current_parker, spin_loop, thread_local, yield_now,
 };
 
-/// What [`select!`](crate::select) waits for.
+/// What [`select!`](crate::select!) waits for.
 ///
 /// Implemented by [`Subscriber`] for events that are [`Clone`], by [`Ready`], and by the `Receiver` of
 /// `crossbeam-channel`. Its methods are `select!`'s own.
@@ -65,13 +65,13 @@ impl fmt::Debug for Foreign<'_> {
     }
 }
 
-/// An arm of [`select!`](crate::select) that is told of events without taking one; made by
+/// An arm of [`select!`](crate::select!) that is told of events without taking one; made by
 /// [`Subscriber::ready`].
 #[derive(Debug)]
 pub struct Ready<'a, T: Send + Sync + 'static>(&'a mut Subscriber<T>);
 
 impl<T: Send + Sync + 'static> Subscriber<T> {
-    /// An arm of [`select!`](crate::select) for events that are not `Clone`: it is taken when there may be
+    /// An arm of [`select!`](crate::select!) for events that are not `Clone`: it is taken when there may be
     /// something to read, or the end; read it with [`poll`](Self::poll).
     ///
     /// ```

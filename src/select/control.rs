@@ -26,7 +26,9 @@ impl Control {
 
     /// The order is carried by the mark (edge `ring`): who takes the mark sees it.
     pub(crate) fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
+        // An exchange, as the owner's is one: the checker may order a plain store before an exchange that
+        // does not see it.
+        self.stop.swap(true, Ordering::Relaxed);
         self.set.call();
     }
 

@@ -40,7 +40,8 @@ impl Control {
 
     /// Whether a stop was asked since the last time.
     pub(crate) fn take_stop(&self) -> bool {
-        self.stop.swap(false, Ordering::Relaxed)
+        // Looked at first: an exchange in every round would cost as much as serving a source.
+        self.is_stopping() && self.stop.swap(false, Ordering::Relaxed)
     }
 
     pub(crate) fn remove(&self, id: HandlerId) {

@@ -6,6 +6,7 @@ use super::drive::{Allowance, Unwind};
 
 impl<S> Context<S> {
     /// Takes a turn; tells about how many events the budget left.
+    #[inline]
     pub(super) fn turn(&mut self, state: &mut S, budget: Budget) -> (u64, Result<(), Unwind>) {
         if let Err(unwind) = self.begin_round(state) {
             return (0, Err(unwind));
@@ -37,6 +38,7 @@ impl<S> Context<S> {
     }
 
     /// Fences the sources that are ready; those that get ready later are not of this turn.
+    #[inline]
     fn fence(&mut self) {
         self.in_turn = true;
         let Self {
@@ -73,6 +75,7 @@ impl<S> Context<S> {
     }
 
     /// Serves what is before the fence.
+    #[inline]
     fn serve_turn(&mut self, state: &mut S, allowance: &mut Allowance) -> Result<(), Unwind> {
         self.fire(state, allowance)?;
         // First in every other turn, so that a small budget reaches both kinds.

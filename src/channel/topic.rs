@@ -35,7 +35,8 @@ use crate::sync::Arc;
 ///
 /// A topic that never had a publisher stays open. After the close nothing is accepted, and every publish
 /// that was accepted before is still delivered to every lossless subscriber; then subscribers are told
-/// `Closed`. A closed topic is never opened again; its bus opens a new one under the name.
+/// `Closed`, and see what the closing thread did before. A closed topic is never opened again; its bus opens a
+/// new one under the name.
 pub struct Topic<T: Send + Sync + 'static> {
     core: Arc<Core<T>>,
 }

@@ -3,11 +3,19 @@
 use loom::thread;
 
 use super::{explore, publish, read, read_all, ring};
-use crate::ring::{Found, Origin, Policy, Reader, SoleWriter};
-use crate::sync::Arc;
+use crate::ring::{Found, Obstacle, Origin, Policy, Reader, SoleWriter};
+use crate::sync::{Arc, AtomicBool, Ordering};
+
+type Publish = fn(&mut SoleWriter<u64>, u64) -> Result<u64, Obstacle>;
+
+/// Publishes one event that is built in its slot, if there is room.
+fn publish_built(writer: &mut SoleWriter<u64>, event: u64) -> Result<u64, Obstacle> {
+    let turn = writer.claim(1)?.into_turn();
+    Ok(writer.ring().build(turn, || event).0)
+}
 
 /// Reads in two steps beside a publisher that laps the ring; nothing is lost, torn or out of order.
-fn hand_over(preemptions: Option<usize>, capacity: u64, events: u64) {
+fn hand_over(preemptions: Option<usize>, capacity: u64, events: u64, publish: Publish) {
     explore(preemptions, move || {
         let ring = ring(capacity, capacity);
         let mut reader = Reader::join(&ring, Policy::Lossless, Origin::Now).unwrap();
@@ -29,12 +37,17 @@ fn hand_over(preemptions: Option<usize>, capacity: u64, events: u64) {
 
 #[test]
 fn hand_over_capacity_1() {
-    hand_over(None, 1, 3);
+    hand_over(None, 1, 3, publish);
 }
 
 #[test]
 fn hand_over_capacity_2() {
-    hand_over(Some(3), 2, 4);
+    hand_over(Some(3), 2, 4, publish);
+}
+
+#[test]
+fn hand_over_built_in_place() {
+    hand_over(None, 1, 3, publish_built);
 }
 
 /// The slower of two readers holds the publisher back.
@@ -124,6 +137,28 @@ fn close_is_exact() {
         read(&mut reader, 1);
         assert_eq!(seen, accepted);
         assert!(told.is_none_or(|seen| seen == accepted));
+        assert_eq!(reader.find(1), Found::Closed);
+    });
+}
+
+/// Who is told of the close sees what its closer did before.
+#[test]
+fn close_carries_what_was_done_before() {
+    explore(None, || {
+        let ring = ring::<u64>(1, 1);
+        let mut reader = Reader::join(&ring, Policy::Lossless, Origin::Now).unwrap();
+        let done = Arc::new(AtomicBool::new(false));
+        let closer = {
+            let (ring, done) = (Arc::clone(&ring), Arc::clone(&done));
+            thread::spawn(move || {
+                done.store(true, Ordering::Relaxed);
+                ring.close();
+            })
+        };
+        if reader.find(1) == Found::Closed {
+            assert!(done.load(Ordering::Relaxed));
+        }
+        closer.join().unwrap();
         assert_eq!(reader.find(1), Found::Closed);
     });
 }

@@ -81,6 +81,33 @@ fn two_publishers_one_order() {
     });
 }
 
+/// A publisher that claims below the stop of another's plan writes into slots that a reader gave up: that the
+/// plan saw it do so comes with the stop.
+#[test]
+fn claim_below_the_stop_of_another() {
+    explore(Some(2), || {
+        let ring = ring(4, 4);
+        let mut reader = Reader::join(&ring, Policy::Lossless, Origin::Now).unwrap();
+        for event in 0..4 {
+            publish_shared(&ring, event).unwrap();
+        }
+        let reading = thread::spawn(move || {
+            let seen = read(&mut reader, 4);
+            (reader, seen)
+        });
+        let other = {
+            let ring = Arc::clone(&ring);
+            thread::spawn(move || publish_shared(&ring, 4).is_ok())
+        };
+        let mut accepted = usize::from(publish_shared(&ring, 4).is_ok());
+        accepted += usize::from(other.join().unwrap());
+        let (mut reader, mut seen) = reading.join().unwrap();
+        read_all(&mut reader, &mut seen);
+        let events: Vec<_> = seen.iter().map(|&(_, event, _)| event).collect();
+        assert_eq!(events, [0, 1, 2, 3, 4, 4][..4 + accepted]);
+    });
+}
+
 #[test]
 fn close_is_exact() {
     explore(Some(3), || {

@@ -28,13 +28,13 @@
 //! | `unpin`   | `Member::set_pin`            | `Member::pin`          | the reader is done with the pin | `lossy::drop_oldest_2_slots`    |
 //! | `count`   | `Member::count_lost`         | `Member::lost_before`  | the number of lost events       | `lossy::drop_oldest_2_slots`    |
 //! | `enter`   | `Member::enter`              | `Member::cursor`       | the seat's words are reset      | `join::seat_is_taken_again`     |
-//! | `stop`    | `Tail::raise_limit`          | `Tail::limit`          | the plan's look at the slots    | `shared::two_publishers_one_order` |
-//! | `end`     | `Ring::close`                | `Ring::end`            | the close                       | `lossless::close_is_exact`      |
+//! | `stop`    | `Tail::raise_limit`          | `Tail::limit`          | the plan's look at the slots    | `shared::claim_below_the_stop_of_another` |
+//! | `end`     | `Ring::close`                | `Ring::end`            | what was before the close       | `lossless::close_carries_what_was_done_before` |
 //! | `join`    | seat, then heavy barrier     | `Gate::plan`, light    | Dekker: joiner against plan     | `join::join_now`, `join_oldest` |
 //! | `close`   | `closed`, then heavy barrier | claim, then light      | Dekker: close against claim     | `lossless::close_is_exact`      |
 //!
-//! The light barrier of a claim is a fence in a model, and hides there what `stop` and the load of `unpin`
-//! do in production, where it only binds the compiler; see `ci/mutants/mutants.txt`.
+//! The light barrier of a claim is a fence in a model, and would hide there what `stop` and `unpin` do in
+//! production, where it only binds the compiler; `ci/mutants/orderings.txt` looks at them without it.
 
 mod gate;
 mod member;

@@ -1,0 +1,153 @@
+//! Mutants written by hand: what is weakened, and the model that must fail. See `mutants.txt`.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::scratch::{self, Run, Scratch};
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+struct Mutant {
+    name: String,
+    model: String,
+    edits: Vec<Edit>,
+}
+
+struct Edit {
+    file: String,
+    from: String,
+    to: String,
+}
+
+/// Runs the mutants of these names, or all; whether each was caught.
+pub(crate) fn run(root: &Path, wanted: &[String]) -> Result<bool, String> {
+    let list = fs::read_to_string(root.join("ci/mutants/mutants.txt"))
+        .map_err(|error| format!("cannot read the list of mutants: {error}"))?;
+    let mutants = parse(&list)?;
+    let copy = Scratch::new(root, "listed")?;
+    for mutant in &mutants {
+        for edit in &mutant.edits {
+            copy.edit(&edit.file, |text| {
+                replace_once(text, &edit.from, &edit.to)
+                    .map_err(|error| format!("{}: {}: {error}", mutant.name, edit.file))
+            })?;
+        }
+    }
+    let models = copy.build()?;
+    let mutants: Vec<_> = mutants
+        .iter()
+        .filter(|mutant| wanted.is_empty() || wanted.contains(&mutant.name))
+        .collect();
+
+    let mut needed: Vec<_> = mutants.iter().map(|mutant| &mutant.model).collect();
+    needed.sort();
+    needed.dedup();
+    for model in needed {
+        models.must_pass(model, &[], LIMIT)?;
+    }
+
+    let mut survivors = 0;
+    for mutant in &mutants {
+        let start = Instant::now();
+        let Run { caught, report } = models.run(&mutant.model, &[&mutant.name], LIMIT)?;
+        let seconds = start.elapsed().as_secs_f32();
+        let verdict = if caught { "caught" } else { "SURVIVED" };
+        println!(
+            "{verdict:<9} {:<28} by {:<44} {seconds:>6.1} s",
+            mutant.name, mutant.model
+        );
+        if !caught {
+            survivors += 1;
+            println!("{report}");
+        }
+    }
+    println!("{} mutants, {survivors} survived", mutants.len());
+    Ok(survivors == 0 && !mutants.is_empty())
+}
+
+/// Entries of `= name`, `model: path`, `file: path`, then `-` lines replaced by `+` lines; `MUTANT` in
+/// a `+` line is the switch.
+fn parse(list: &str) -> Result<Vec<Mutant>, String> {
+    let mut mutants: Vec<Mutant> = Vec::new();
+    let mut file = String::new();
+    let mut adding = false;
+    for (number, line) in list.lines().enumerate() {
+        let fault = |what: &str| format!("mutants.txt:{}: {what}", number + 1);
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if let Some(name) = line.strip_prefix("= ") {
+            mutants.push(Mutant {
+                name: name.to_owned(),
+                model: String::new(),
+                edits: Vec::new(),
+            });
+            adding = true;
+            continue;
+        }
+        let mutant = mutants.last_mut().ok_or_else(|| fault("no mutant begun"))?;
+        if let Some(model) = line.strip_prefix("model: ") {
+            mutant.model = model.to_owned();
+        } else if let Some(path) = line.strip_prefix("file: ") {
+            file = path.to_owned();
+            adding = true;
+        } else if let Some(from) = line.strip_prefix("- ") {
+            if adding {
+                mutant.edits.push(Edit {
+                    file: file.clone(),
+                    from: String::new(),
+                    to: String::new(),
+                });
+                adding = false;
+            }
+            let edit = mutant
+                .edits
+                .last_mut()
+                .ok_or_else(|| fault("no edit begun"))?;
+            push_line(&mut edit.from, from);
+        } else if let Some(to) = line.strip_prefix("+ ") {
+            let switch = scratch::switch(&mutant.name);
+            let edit = mutant
+                .edits
+                .last_mut()
+                .ok_or_else(|| fault("nothing to replace"))?;
+            push_line(&mut edit.to, &to.replace("MUTANT", &switch));
+            adding = true;
+        } else {
+            return Err(fault("not a line of a mutant"));
+        }
+    }
+    Ok(mutants)
+}
+
+fn push_line(text: &mut String, line: &str) {
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(line);
+}
+
+/// Replaces the one place where `from` stands, line by line and whatever the indentation.
+fn replace_once(text: &str, from: &str, to: &str) -> Result<String, String> {
+    let wanted: Vec<_> = from.lines().map(str::trim).collect();
+    let lines: Vec<_> = text.lines().collect();
+    let places: Vec<_> = (0..=lines.len().saturating_sub(wanted.len()))
+        .filter(|&at| {
+            wanted
+                .iter()
+                .zip(&lines[at..])
+                .all(|(wanted, line)| line.trim() == *wanted)
+        })
+        .collect();
+    let [at] = places[..] else {
+        return Err(format!(
+            "stands {} times, must stand once: {from}",
+            places.len()
+        ));
+    };
+    let mut replaced = lines[..at].to_vec();
+    replaced.push(to);
+    replaced.extend(&lines[at + wanted.len()..]);
+    Ok(replaced.join("\n") + "\n")
+}

@@ -119,6 +119,30 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Stages
+//!
+//! A subscriber may come [after](SubscriberBuilder::after) others on the same topic: it sees an event when
+//! they are done with it. A stage that leaves holds nobody up; see [`Stage`].
+//!
+//! ```
+//! # use ringbus::Bus;
+//! let bus = Bus::new();
+//! let orders = bus.topic::<String>();
+//! let mut journal = orders.subscribe();
+//! let mut replicate = orders.subscriber().after(&journal).open()?;
+//! let mut act = orders.subscriber().after(&replicate).open()?;
+//!
+//! orders.publish("buy".to_string())?;
+//! assert_eq!(act.poll(64, |_, _| {}), Ok(0));
+//! for stage in [&mut journal, &mut replicate, &mut act] {
+//!     assert_eq!(stage.poll(64, |order, _| assert_eq!(order, "buy")), Ok(1));
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A topic opened with [editors](TopicBuilder::open_edited) has stages before all subscribers that change
+//! events in place, as `&mut T`; see [`Editor`].
+//!
 //! # Closing
 //!
 //! See [Closing](Topic#closing): what closes what, and what is still delivered.
@@ -191,6 +215,7 @@
 //! | [`publish`](Publisher::publish)            | as above                           | no             | for lossless subscribers |
 //! | [`Publisher::publish_batch`]               | as above                           | until its buffer has grown | as above   |
 //! | [`poll`](Subscriber::poll), lossless       | wait-free                          | no             | no                     |
+//! | [`poll`](Editor::poll) of an editor        | wait-free                          | no             | no                     |
 //! | [`poll`](Subscriber::poll), lossy          | lock-free; waits two stores of a publisher that is just pushing it | no | no |
 //! | [`recv`](Subscriber::recv) and its kin     | as above                           | as `T: Clone`  | for an event           |
 //! | [`turn`](Reactor::turn), [`Context::publish`] | as `poll` and `try_publish`         | until the outbox has grown | no          |
@@ -216,10 +241,10 @@ mod models;
 
 pub use bus::{Bus, Snapshot, TopicBuilder, TopicError};
 pub use channel::{
-    Batch, ExclusivePublisher, Iter, MAX_CAPACITY, MAX_NAME, Meta, Overflow, PollError,
+    Batch, Editor, ExclusivePublisher, Iter, MAX_CAPACITY, MAX_NAME, Meta, Overflow, PollError,
     PublishBatchError, PublishError, PublishTimeoutError, Publisher, PublisherError, RecvError,
-    RecvTimeoutError, Start, SubscribeError, Subscriber, SubscriberBuilder, SubscriberSnapshot,
-    Topic, TopicSnapshot, TryIter, TryPublishError, TryRecvError, WaitStrategy,
+    RecvTimeoutError, Stage, Start, SubscribeError, Subscriber, SubscriberBuilder,
+    SubscriberSnapshot, Topic, TopicSnapshot, TryIter, TryPublishError, TryRecvError, WaitStrategy,
 };
 pub use select::{
     Budget, Clock, Context, Ended, HandlerGuard, HandlerId, HandlerPanic, MissedTicks, OnPanic,

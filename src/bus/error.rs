@@ -27,6 +27,12 @@ pub enum TopicError {
     /// The first sequence is beyond the last one there is.
     #[error("first sequence must be below {MAX_SEQUENCE}, got {0}")]
     FirstSequence(u64),
+    /// The name of an editor is empty or longer than [`MAX_NAME`] bytes.
+    #[error("editor name must have 1 to {MAX_NAME} bytes, got {0}")]
+    EditorName(usize),
+    /// The topic is open already, and its editors are with whoever opened it.
+    #[error("topic is open already, its editors were given to whoever opened it")]
+    Open,
     /// The topic is open already, with other settings.
     #[error("topic is open with another {setting}: {existing}, not {wanted}")]
     #[non_exhaustive]

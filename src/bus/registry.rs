@@ -99,6 +99,34 @@ impl Registry {
         (topic, true)
     }
 
+    /// Adds a topic unless one of this type and name is open; tells whether it did.
+    ///
+    /// On a closed bus it is closed, and not kept.
+    pub(crate) fn add<T: Send + Sync + 'static>(
+        &self,
+        name: Option<&str>,
+        topic: &Topic<T>,
+    ) -> bool {
+        let key = Key {
+            event: TypeId::of::<T>(),
+            name: name.map(Box::from),
+        };
+        let mut topics = self.topics.lock();
+        if topics.closed {
+            drop(topics);
+            topic.close();
+            return true;
+        }
+        let known = topics.by_key.get(&key).filter(|topic| !topic.is_closed());
+        if known.is_some() {
+            return false;
+        }
+        let replaced = topics.by_key.insert(key, Box::new(topic.clone()));
+        drop(topics);
+        drop(replaced);
+        true
+    }
+
     /// Closes every topic, and whatever is opened later. The topics stay listed for the last snapshots.
     pub(crate) fn close(&self) {
         self.topics.lock().closed = true;

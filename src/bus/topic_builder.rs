@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use super::error::TopicError;
 use super::registry::Registry;
-use crate::channel::{MAX_CAPACITY, MAX_NAME, Settings, Topic, WaitStrategy};
+use crate::channel::{Editor, MAX_CAPACITY, MAX_NAME, Settings, Topic, WaitStrategy};
 use crate::ring::MAX_SEQUENCE;
 
 /// Opens a [`Topic`] with settings of its own; made by [`Bus::topic_builder`](crate::Bus::topic_builder).
@@ -114,6 +114,54 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
             self.check_against(topic.core().settings())?;
         }
         Ok(topic)
+    }
+
+    /// Opens the topic with editors, by their names: they change its events in place, one after the other,
+    /// before any subscriber sees them. See [`Editor`].
+    ///
+    /// Such a topic allocates its ring when it is opened. Whoever opens it again gets the topic alone.
+    ///
+    /// ```
+    /// use ringbus::{Bus, TopicError};
+    ///
+    /// struct Order {
+    ///     price: u64,
+    ///     fee: u64,
+    /// }
+    ///
+    /// let bus = Bus::new();
+    /// let (orders, [mut fees]) = bus.topic_builder::<Order>().open_edited(["fees"])?;
+    /// let mut book = orders.subscribe();
+    ///
+    /// orders.publish(Order { price: 500, fee: 0 })?;
+    /// fees.poll(64, |order, _| order.fee = order.price / 100)?;
+    /// book.poll(64, |order, _| assert_eq!(order.fee, 5))?;
+    ///
+    /// let again = bus.topic_builder::<Order>().open_edited(["fees"]);
+    /// assert_eq!(again.unwrap_err(), TopicError::Open);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), when a name is empty or too long, and when the topic is open already.
+    pub fn open_edited<const N: usize>(
+        self,
+        names: [&str; N],
+    ) -> Result<(Topic<T>, [Editor<T>; N]), TopicError> {
+        let settings = self.settings()?;
+        let wrong = names
+            .iter()
+            .find(|name| name.is_empty() || name.len() > MAX_NAME);
+        if let Some(name) = wrong {
+            return Err(TopicError::EditorName(name.len()));
+        }
+        let name = self.name.as_deref();
+        let (topic, editors) = Editor::open(name, settings, names);
+        if !self.registry.add(name, &topic) {
+            return Err(TopicError::Open);
+        }
+        Ok((topic, editors))
     }
 
     fn settings(&self) -> Result<Settings, TopicError> {

@@ -21,6 +21,8 @@ pub(crate) struct Core<T> {
     pub(crate) events: WaitSet,
     /// Publishers that wait for room.
     pub(crate) room: WaitSet,
+    /// Readers that wait for those they come after. A publish alone gives them nothing.
+    pub(crate) passed: WaitSet,
     pub(crate) parked: Waits,
     pub(crate) blocked: Waits,
 }
@@ -65,8 +67,32 @@ pub(crate) enum Role {
 
 impl<T> Core<T> {
     pub(crate) fn new(name: Option<&str>, settings: Settings) -> Arc<Self> {
+        let core = Self::unheard(name, settings);
+        if settings.retain > 0 {
+            // Events are kept for subscribers that do not exist yet.
+            core.allocate(&mut core.desk.lock());
+        }
+        core
+    }
+
+    /// A topic with this many editors, which are not on its list yet.
+    pub(crate) fn edited(
+        name: Option<&str>,
+        settings: Settings,
+        editors: usize,
+    ) -> (Arc<Self>, Vec<Reader<T>>) {
+        let core = Self::unheard(name, settings);
+        let shape = settings.shape(settings.first_sequence);
+        let (ring, readers) = Ring::edited(shape, core.barrier, editors);
+        if core.ring.set(ring).is_err() {
+            unreachable!("nobody else has the topic yet");
+        }
+        (core, readers)
+    }
+
+    fn unheard(name: Option<&str>, settings: Settings) -> Arc<Self> {
         let barrier = Barrier::of_process();
-        let core = Arc::new(Self {
+        Arc::new(Self {
             name: name.map(Box::from),
             settings,
             barrier,
@@ -82,14 +108,10 @@ impl<T> Core<T> {
             }),
             events: WaitSet::new(barrier),
             room: WaitSet::new(barrier),
+            passed: WaitSet::new(barrier),
             parked: Waits::default(),
             blocked: Waits::default(),
-        });
-        if settings.retain > 0 {
-            // Events are kept for subscribers that do not exist yet.
-            core.allocate(&mut core.desk.lock());
-        }
-        core
+        })
     }
 
     pub(crate) fn name(&self) -> Option<&str> {
@@ -204,6 +226,7 @@ impl<T> Core<T> {
         }
         self.events.notify();
         self.room.notify();
+        self.passed.notify();
     }
 
     /// Adds a subscriber to the ring and to the list.
@@ -237,6 +260,17 @@ impl<T> Core<T> {
         })?;
         // The seat was in the gate at an earlier sequence until the start was found.
         core.room.notify();
+        let listing = Self::list(core, name, overflow, &reader);
+        Ok((reader, listing))
+    }
+
+    /// Puts a reader on the list.
+    pub(crate) fn list(
+        core: &Arc<Self>,
+        name: Option<&str>,
+        overflow: Overflow,
+        reader: &Reader<T>,
+    ) -> Listing<T> {
         let mut desk = core.desk.lock();
         let id = desk.next_id;
         desk.next_id += 1;
@@ -247,11 +281,10 @@ impl<T> Core<T> {
             seat: reader.seat().clone(),
         });
         drop(desk);
-        let listing = Listing {
+        Listing {
             core: Arc::clone(core),
             id,
-        };
-        Ok((reader, listing))
+        }
     }
 
     pub(crate) fn deadline(timeout: std::time::Duration) -> Option<Instant> {
@@ -281,6 +314,10 @@ impl Desk {
 }
 
 impl<T> Listing<T> {
+    pub(crate) fn shared_core(&self) -> &Arc<Core<T>> {
+        &self.core
+    }
+
     pub(crate) fn core(&self) -> &Core<T> {
         &self.core
     }
@@ -304,5 +341,7 @@ impl<T> Drop for Listing<T> {
     fn drop(&mut self) {
         // The reader has left before its listing: publishers may go on.
         self.core.room.notify();
+        // And so may those who came after it.
+        self.core.passed.notify();
     }
 }

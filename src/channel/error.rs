@@ -152,6 +152,12 @@ pub enum SubscribeError {
         /// The next sequence to be published.
         next: u64,
     },
+    /// It is to come after a subscriber of another topic.
+    #[error("a subscriber can only come after others of the same topic")]
+    OtherTopic,
+    /// It is to come after a lossy subscriber, which is never done with an event that it may yet lose.
+    #[error("a subscriber can only come after lossless ones")]
+    AfterLossy,
 }
 
 /// Why [`recv`](crate::Subscriber::recv) has no event.
@@ -169,6 +175,10 @@ pub enum RecvError {
     /// once by [`Overflow::Disconnect`](crate::Overflow::Disconnect), then `Closed`.
     #[error("disconnected a full ring behind, missed {0} events")]
     Disconnected(u64),
+    /// The next event is there, and only the calling thread reads a subscriber or an editor before this one
+    /// that has not passed it yet.
+    #[error("next event held up by what only this thread reads: waiting would deadlock")]
+    WouldDeadlock,
 }
 
 /// Why [`try_recv`](crate::Subscriber::try_recv) has no event.
@@ -205,6 +215,9 @@ pub enum RecvTimeoutError {
     /// As [`RecvError::Disconnected`].
     #[error("disconnected a full ring behind, missed {0} events")]
     Disconnected(u64),
+    /// As [`RecvError::WouldDeadlock`].
+    #[error("next event held up by what only this thread reads: waiting would deadlock")]
+    WouldDeadlock,
 }
 
 impl From<RecvError> for RecvTimeoutError {
@@ -213,6 +226,7 @@ impl From<RecvError> for RecvTimeoutError {
             RecvError::Closed => Self::Closed,
             RecvError::Missed(missed) => Self::Missed(missed),
             RecvError::Disconnected(missed) => Self::Disconnected(missed),
+            RecvError::WouldDeadlock => Self::WouldDeadlock,
         }
     }
 }
@@ -223,11 +237,13 @@ impl From<RecvError> for TryRecvError {
             RecvError::Closed => Self::Closed,
             RecvError::Missed(missed) => Self::Missed(missed),
             RecvError::Disconnected(missed) => Self::Disconnected(missed),
+            // Who does not wait has no event now.
+            RecvError::WouldDeadlock => Self::Empty,
         }
     }
 }
 
-/// Why [`poll`](crate::Subscriber::poll) and its kin will never find an event again.
+/// Why [`poll`](crate::Subscriber::poll) and its kin will never find an event again, or must not wait for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PollError {
@@ -237,6 +253,9 @@ pub enum PollError {
     /// As [`RecvError::Disconnected`].
     #[error("disconnected a full ring behind, missed {0} events")]
     Disconnected(u64),
+    /// As [`RecvError::WouldDeadlock`]; said by the methods that wait.
+    #[error("next event held up by what only this thread reads: waiting would deadlock")]
+    WouldDeadlock,
 }
 
 impl From<PollError> for RecvError {
@@ -244,6 +263,7 @@ impl From<PollError> for RecvError {
         match error {
             PollError::Closed => Self::Closed,
             PollError::Disconnected(missed) => Self::Disconnected(missed),
+            PollError::WouldDeadlock => Self::WouldDeadlock,
         }
     }
 }

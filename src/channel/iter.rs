@@ -18,8 +18,8 @@ pub struct TryIter<'a, T: Send + Sync + 'static> {
 }
 
 impl<T: Send + Sync + 'static> Subscriber<T> {
-    /// Waits for clones of one event after the other, until the topic is closed or the subscriber
-    /// disconnected.
+    /// Waits for clones of one event after the other, until the topic is closed, the subscriber disconnected,
+    /// or waiting would deadlock.
     ///
     /// Losses do not end the iteration: each event comes with the number of those missed before it.
     pub fn iter(&mut self) -> Iter<'_, T>

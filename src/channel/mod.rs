@@ -9,12 +9,14 @@
 //! | `publisher`, `exclusive` | the two kinds                                   |
 //! | `subscriber`, `batch`, `iter` | reading                                    |
 //! | `subscriber_builder` | a subscriber's name, overflow, filter, start        |
+//! | `stage`, `editor` | who comes after others, who changes events in place    |
 //! | `ready_hook` | waking somebody else's loop                            |
 //! | `overflow`, `wait` | the choices                                           |
 //! | `snapshot`   | numbers for people                                          |
 
 mod batch;
 mod core;
+mod editor;
 mod error;
 mod exclusive;
 mod iter;
@@ -24,6 +26,7 @@ mod publisher;
 mod ready_hook;
 mod settings;
 mod snapshot;
+mod stage;
 mod subscriber;
 mod subscriber_builder;
 mod topic;
@@ -34,6 +37,7 @@ pub(crate) use publish::{GRACE, Refusal};
 pub(crate) use settings::Settings;
 
 pub use batch::{Batch, Meta};
+pub use editor::Editor;
 pub use error::{
     PollError, PublishBatchError, PublishError, PublishTimeoutError, PublisherError, RecvError,
     RecvTimeoutError, SubscribeError, TryPublishError, TryRecvError,
@@ -44,6 +48,7 @@ pub use overflow::{Overflow, Start};
 pub use publisher::Publisher;
 pub use settings::{MAX_CAPACITY, MAX_NAME};
 pub use snapshot::{SubscriberSnapshot, TopicSnapshot};
+pub use stage::Stage;
 pub use subscriber::Subscriber;
 pub use subscriber_builder::SubscriberBuilder;
 pub use topic::Topic;

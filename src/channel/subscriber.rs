@@ -34,8 +34,8 @@ use crate::sync::{Arc, Waiter};
 /// other subscribers do not notice.
 pub struct Subscriber<T: Send + Sync + 'static> {
     // The order of these two matters: the reader leaves the ring before its listing wakes publishers.
-    reader: Reader<T>,
-    listing: Listing<T>,
+    pub(super) reader: Reader<T>,
+    pub(super) listing: Listing<T>,
     filter: Option<Filter<T>>,
     hook: Option<ReadyHook>,
 }
@@ -47,20 +47,21 @@ impl<T: Send + Sync + 'static> Drop for Subscriber<T> {
     }
 }
 
-/// Tells publishers that there may be room, when it is dropped; so also when user code unwinds.
-struct MadeRoom<'a, T>(Option<&'a Core<T>>);
+/// Tells publishers that there may be room, and who comes after a reader that there may be an event, when it
+/// is dropped; so also when user code unwinds.
+pub(super) struct MadeRoom<'a, T>(pub(super) Option<&'a Core<T>>);
 
 impl<T> Drop for MadeRoom<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
         if let Some(core) = self.0 {
-            core.room.notify();
+            core.room.notify_with(&core.passed);
         }
     }
 }
 
 /// Asked also while there is something to look at: the filter may refuse all of it.
-fn passed(deadline: Option<Instant>) -> bool {
+pub(super) fn passed(deadline: Option<Instant>) -> bool {
     deadline.is_some_and(|deadline| Instant::now() >= deadline)
 }
 
@@ -79,12 +80,16 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         filter: Option<Filter<T>>,
     ) -> Result<Self, SubscribeError> {
         let (reader, listing) = Core::join(core, name, overflow, start)?;
-        Ok(Self {
+        Ok(Self::of(reader, listing, filter))
+    }
+
+    pub(super) fn of(reader: Reader<T>, listing: Listing<T>, filter: Option<Filter<T>>) -> Self {
+        Self {
             reader,
             listing,
             filter,
             hook: None,
-        })
+        }
     }
 
     /// Waits for the next event and returns a clone of it.
@@ -92,7 +97,8 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     /// # Errors
     ///
     /// When the topic is closed and everything is read, when events were missed, when the subscriber was
-    /// disconnected.
+    /// disconnected, and when it [comes after](crate::SubscriberBuilder::after) a subscriber that only this
+    /// thread reads.
     ///
     /// # Blocking
     ///
@@ -208,6 +214,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         F: FnMut(&T, Meta) -> ControlFlow<()>,
     {
         self.reader.note_thread();
+        self.reader.look_upstream();
         // The frequent case: what follows is as `poll_any` would do it, with less to look at for each event.
         if self.reader.policy() == Policy::Lossless
             && self.filter.is_none()
@@ -253,9 +260,9 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
 
     /// What the reader finds. When that is nothing, the hook will be called for the next thing.
     #[inline(always)]
-    fn find(&mut self, max: u64) -> Found {
+    pub(super) fn find(&mut self, max: u64) -> Found {
         let found = self.reader.find(max);
-        if found == Found::Empty && self.hook.is_some() {
+        if found == Found::Empty && (self.hook.is_some() || self.reader.is_behind()) {
             return self.find_or_arm(max);
         }
         found
@@ -263,16 +270,22 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
 
     #[cold]
     fn find_or_arm(&mut self, max: u64) -> Found {
+        self.note_freedom();
         let Some(waiter) = self.hook.as_ref().and_then(ReadyHook::arm) else {
             return Found::Empty;
         };
-        self.listing.core().events.join(&waiter);
-        self.reader.find(max)
+        self.waits_on().join(&waiter);
+        let found = self.reader.find(max);
+        if found == Found::Empty {
+            // Or the hook would wait where nothing comes any more.
+            self.note_freedom();
+        }
+        found
     }
 
     /// Has the hook called for what a call has left after it handed out nothing.
     #[cold]
-    fn look_again(&self) {
+    pub(super) fn look_again(&self) {
         if let Some(hook) = &self.hook {
             hook.call();
         }
@@ -491,7 +504,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
 
     fn unhook(&mut self) {
         if let Some(hook) = self.hook.take() {
-            self.listing.core().events.leave(&hook.waiter());
+            self.waits_on().leave(&hook.waiter());
             hook.sever();
         }
     }
@@ -504,11 +517,11 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
 
     /// Wakes `waiter` for the next change, after the caller's heavy barrier.
     pub(crate) fn enlist(&self, waiter: &Waiter) {
-        self.listing.core().events.enlist(waiter);
+        self.waits_on().enlist(waiter);
     }
 
     pub(crate) fn delist(&self, waiter: &Waiter) {
-        self.listing.core().events.leave(waiter);
+        self.waits_on().leave(waiter);
     }
 
     /// Events missed since the last one that was handed out.
@@ -732,7 +745,10 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     }
 
     /// Waits until there is something to look at; `false` when `deadline` passed without.
-    fn wait(&mut self, deadline: Option<Instant>) -> Result<bool, PollError> {
+    pub(super) fn wait(&mut self, deadline: Option<Instant>) -> Result<bool, PollError> {
+        if self.reader.is_behind() {
+            return self.wait_behind(deadline);
+        }
         let Self {
             reader, listing, ..
         } = self;

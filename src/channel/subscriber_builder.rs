@@ -7,6 +7,7 @@ use super::core::Core;
 use super::error::SubscribeError;
 use super::overflow::{Overflow, Start};
 use super::settings::MAX_NAME;
+use super::stage::Stage;
 use super::subscriber::Subscriber;
 use crate::sync::Arc;
 
@@ -45,6 +46,7 @@ pub struct SubscriberBuilder<'a, T: Send + Sync + 'static> {
     overflow: Overflow,
     start: Start,
     filter: Option<Filter<T>>,
+    after: Vec<Stage<T>>,
 }
 
 impl<'a, T: Send + Sync + 'static> SubscriberBuilder<'a, T> {
@@ -55,6 +57,7 @@ impl<'a, T: Send + Sync + 'static> SubscriberBuilder<'a, T> {
             overflow: Overflow::default(),
             start: Start::default(),
             filter: None,
+            after: Vec::new(),
         }
     }
 
@@ -87,25 +90,57 @@ impl<'a, T: Send + Sync + 'static> SubscriberBuilder<'a, T> {
         self
     }
 
+    /// Shows it an event only when another subscriber is done with it; several times for several others.
+    ///
+    /// `stage` names a lossless subscriber of the same topic: a reference to it, or its
+    /// [`Stage`](Subscriber::stage) if it is elsewhere already. See [`Stage`] for what is promised.
+    ///
+    /// ```
+    /// use ringbus::{Bus, PollError};
+    ///
+    /// let bus = Bus::new();
+    /// let orders = bus.topic::<u32>();
+    /// let mut journal = orders.subscriber().name("journal").open()?;
+    /// let mut replica = orders.subscriber().name("replica").open()?;
+    /// let mut act = orders.subscriber().name("act").after(&journal).after(&replica).open()?;
+    ///
+    /// orders.publish(7)?;
+    /// assert_eq!(journal.poll(64, |_, _| {}), Ok(1));
+    /// assert_eq!(act.poll(64, |_, _| {}), Ok(0)); // not replicated yet
+    /// assert_eq!(act.poll_wait(64, |_, _| {}), Err(PollError::WouldDeadlock));
+    /// assert_eq!(replica.poll(64, |_, _| {}), Ok(1));
+    /// assert_eq!(act.poll(64, |_, _| {}), Ok(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn after(mut self, stage: impl Into<Stage<T>>) -> Self {
+        self.after.push(stage.into());
+        self
+    }
+
     /// Subscribes.
     ///
     /// # Errors
     ///
-    /// When the name is empty or too long, the topic has too many lossy subscribers, or the sequence to
-    /// start from is not there.
+    /// When the name is empty or too long, the topic has too many lossy subscribers, the sequence to start
+    /// from is not there, or a subscriber that it is to come after is lossy or of another topic.
     pub fn open(self) -> Result<Subscriber<T>, SubscribeError> {
         if let Some(name) = &self.name
             && (name.is_empty() || name.len() > MAX_NAME)
         {
             return Err(SubscribeError::Name(name.len()));
         }
-        Subscriber::join(
+        self.after
+            .iter()
+            .try_for_each(|stage| stage.check(self.core))?;
+        let mut subscriber = Subscriber::join(
             self.core,
             self.name.as_deref(),
             self.overflow,
             self.start,
             self.filter,
-        )
+        )?;
+        subscriber.come_after(&self.after);
+        Ok(subscriber)
     }
 }
 

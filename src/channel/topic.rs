@@ -109,7 +109,9 @@ impl<T: Send + Sync + 'static> Topic<T> {
                 SubscribeError::Name(_)
                 | SubscribeError::TooManyLossy(_)
                 | SubscribeError::NotRetained { .. }
-                | SubscribeError::NotYet { .. },
+                | SubscribeError::NotYet { .. }
+                | SubscribeError::OtherTopic
+                | SubscribeError::AfterLossy,
             ) => unreachable!("a lossless subscriber from now on is never refused"),
         }
     }

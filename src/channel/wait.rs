@@ -48,12 +48,23 @@ impl Waits {
 }
 
 impl WaitStrategy {
-    /// Calls `look` until it has an answer; `None` when `deadline` passed without one.
-    ///
-    /// Whatever gives `look` an answer notifies `set` afterwards.
+    /// As [`wait_for_any`](Self::wait_for_any), for one condition.
     pub(crate) fn wait<R>(
         self,
         set: &WaitSet,
+        parked: Option<&Waits>,
+        deadline: Option<Instant>,
+        look: impl FnMut() -> Option<R>,
+    ) -> Option<R> {
+        self.wait_for_any(&[set], parked, deadline, look)
+    }
+
+    /// Calls `look` until it has an answer; `None` when `deadline` passed without one.
+    ///
+    /// Whatever gives `look` an answer notifies one of `sets` afterwards.
+    pub(crate) fn wait_for_any<R>(
+        self,
+        sets: &[&WaitSet],
         parked: Option<&Waits>,
         deadline: Option<Instant>,
         mut look: impl FnMut() -> Option<R>,
@@ -78,10 +89,10 @@ impl WaitStrategy {
         let parker = current_parker();
         let waiter = Waiter::Thread(Arc::clone(&parker));
         let answer = loop {
-            set.join(&waiter);
+            WaitSet::join_all(sets, &waiter);
             let mut answer = look();
             let in_time = answer.is_some() || parker.park(deadline);
-            set.leave(&waiter);
+            sets.iter().for_each(|set| set.leave(&waiter));
             // Before it joins again, as that passes a heavy barrier.
             answer = answer.or_else(&mut look);
             if answer.is_some() || !in_time {

@@ -9,6 +9,7 @@ mod lossless;
 mod lossy;
 mod select;
 mod shared;
+mod stages;
 mod topic;
 mod wait;
 

@@ -40,8 +40,8 @@ pub(crate) enum Obstacle {
     Closed,
 }
 
-/// Who could remove the obstacle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Who could remove the obstacle, the one that can wait longest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Whose {
     /// Some other thread.
     Others,

@@ -77,6 +77,8 @@ pub(crate) struct Member {
     cursor: AtomicU64,
     /// A [`Pin`], written by the member.
     pin: AtomicU64,
+    /// Tells the members of one seat apart, for those who come after one of them.
+    generation: AtomicU64,
     /// Events that publishers took from this member; written by the one publisher that plans.
     lost: AtomicU64,
     /// The sequence up to which `lost` is counted; trails the cursor for the time of one push.
@@ -103,6 +105,7 @@ impl Member {
         Self {
             cursor: AtomicU64::new(Cursor::NOBODY.0),
             pin: AtomicU64::new(Pin::NONE.0),
+            generation: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             counted: AtomicU64::new(0),
             opener: Counter::default(),
@@ -121,6 +124,11 @@ impl Member {
 
     /// Takes the empty seat; from here on publishers see the member.
     pub(crate) fn enter(&self, cursor: Cursor, opener: u64) {
+        // Only the owner of the seat writes it. Before the cursor, so that who sees the new member's cursor
+        // sees that it is another member's.
+        let generation = self.generation.load(Ordering::Relaxed) + 1;
+        // ORDERING: edge `again`. Pairs with the load in `generation`: the last member has left.
+        self.generation.store(generation, Ordering::Release);
         self.lost.store(0, Ordering::Relaxed);
         self.counted.store(cursor.next(), Ordering::Relaxed);
         self.opener.set(opener);
@@ -136,17 +144,25 @@ impl Member {
         self.cursor.store(cursor.0, Ordering::Release);
     }
 
+    /// Which of the members of its seat this is.
+    pub(crate) fn generation(&self) -> u64 {
+        // ORDERING: edge `again`. Pairs with the store in `enter`.
+        self.generation.load(Ordering::Acquire)
+    }
+
     #[inline]
     pub(crate) fn cursor(&self) -> Cursor {
-        // ORDERING: edges `release`, `claim`. Pairs with `advance`, `claim`, `leave`: the member is done
-        // with what it has passed, or has pinned it.
+        // ORDERING: edges `release`, `claim`, `after`. Pairs with `advance`, `claim`, `leave`: the member is
+        // done with what it has passed, or has pinned it.
         Cursor(self.cursor.load(Ordering::Acquire))
     }
 
-    /// Tells publishers that a gating member is done with everything before `next`.
+    /// Tells publishers, and members that come after it, that a gating member is done with everything before
+    /// `next`.
     #[inline]
     pub(crate) fn advance(&self, next: u64) {
-        // ORDERING: edge `release`. Pairs with the load in `cursor`; carries "these slots are free".
+        // ORDERING: edges `release`, `after`. Pairs with the load in `cursor`; carries "these slots are free"
+        // and what the member did with their events.
         self.cursor
             .store(Cursor::new(next, Standing::Gating).0, Ordering::Release);
     }
@@ -163,7 +179,7 @@ impl Member {
     /// Leaves the seat; tells where the membership ended.
     pub(crate) fn leave(&self) -> Cursor {
         self.set_pin(Pin::NONE);
-        // ORDERING: edge `release`. Pairs with the load in `cursor`: all reads are done.
+        // ORDERING: edges `release`, `after`. Pairs with the load in `cursor`: all reads and edits are done.
         Cursor(self.cursor.swap(Cursor::NOBODY.0, Ordering::AcqRel))
     }
 

@@ -67,6 +67,10 @@ impl Seat {
         &self.block.seats[self.index]
     }
 
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.index == other.index && Arc::ptr_eq(&self.block, &other.block)
+    }
+
     /// Leaves; tells where the membership ended, if the member had not `seen` that it was pushed there.
     pub(crate) fn leave(&self, seen: u64) -> Option<u64> {
         let last = self.member().leave();

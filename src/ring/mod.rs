@@ -17,6 +17,11 @@
 //! - **R5** A slot that a lossy member reads is pinned before the member's cursor passes it, and a plan
 //!   reads cursors before pins. A pinned slot gets holes, and no event, until a plan finds the pin gone.
 //! - **R6** A slot owns a value exactly if its stamp says `occupied`.
+//! - **R7** Editors are members from before the ring was shared, in a chain. Every other member, and every
+//!   editor as to those before it, touches the event of a sequence only after it saw that the editor had
+//!   passed the sequence, or had left (edges `after`, `again`).
+//! - **R8** An editor touches only events that its cursor has not passed, and passes them when the closures
+//!   that were given them have returned or unwound.
 //!
 //! # Edges
 //!
@@ -28,6 +33,8 @@
 //! | `unpin`   | `Member::set_pin`            | `Member::pin`          | the reader is done with the pin | `lossy::drop_oldest_2_slots`    |
 //! | `count`   | `Member::count_lost`         | `Member::lost_before`  | the number of lost events       | `lossy::drop_oldest_2_slots`    |
 //! | `enter`   | `Member::enter`              | `Member::cursor`       | the seat's words are reset      | `join::seat_is_taken_again`     |
+//! | `after`   | `Member::{advance, leave}`   | `Member::cursor`       | what an upstream or editor did  | `stages::downstream_comes_after_capacity_1`, `editors_alone_touch_an_event` |
+//! | `again`   | `Member::enter`              | `Member::generation`   | the seat's last member has left | `stages::seat_of_an_upstream_is_taken_again` |
 //! | `stop`    | `Tail::raise_limit`          | `Tail::limit`          | the plan's look at the slots    | `shared::claim_below_the_stop_of_another` |
 //! | `end`     | `Ring::close`                | `Ring::end`            | what was before the close       | `lossless::close_carries_what_was_done_before` |
 //! | `join`    | seat, then heavy barrier     | `Gate::plan`, light    | Dekker: joiner against plan     | `join::join_now`, `join_oldest` |
@@ -43,12 +50,14 @@ mod reader;
 mod slot;
 mod standings;
 mod tail;
+mod upstream;
 mod writer;
 
 pub(crate) use gate::{Obstacle, Whose};
 pub(crate) use members::Seat;
 pub(crate) use reader::{Events, Found, Origin, Policy, Reader, RefusedJoin};
 pub(crate) use slot::MAX_SEQUENCE;
+pub(crate) use upstream::Upstream;
 pub(crate) use writer::{Claimed, SoleWriter, Turn};
 
 use crate::sync::{
@@ -84,6 +93,8 @@ pub(crate) struct Ring<T> {
     /// No sequence before this one may be joined.
     horizon: AtomicU64,
     members: Members,
+    /// Members that may change events in place, the first one first.
+    editors: Box<[Upstream]>,
     /// The plan of shared publishers; a sole writer has its own.
     gate: Mutex<Gate>,
     /// Sequences that were skipped.
@@ -92,6 +103,10 @@ pub(crate) struct Ring<T> {
 
 impl<T> Ring<T> {
     pub(crate) fn new(shape: Shape, barrier: Barrier) -> Arc<Self> {
+        Arc::new(Self::unshared(shape, barrier))
+    }
+
+    fn unshared(shape: Shape, barrier: Barrier) -> Self {
         let Shape {
             capacity,
             slots,
@@ -103,7 +118,7 @@ impl<T> Ring<T> {
             let first_turn = first + (index.wrapping_sub(first) & (slots - 1));
             first_turn.wrapping_sub(slots)
         };
-        Arc::new(Self {
+        Self {
             slots: (0..slots)
                 .map(|index| Slot::new(lap_before(index)))
                 .collect(),
@@ -114,9 +129,10 @@ impl<T> Ring<T> {
             tail: Tail::new(first),
             horizon: AtomicU64::new(first),
             members: Members::new(slots),
+            editors: Box::default(),
             gate: Mutex::new(Gate::new(first)),
             holes: Counter::default(),
-        })
+        }
     }
 
     /// The next sequence to be claimed.

@@ -1,4 +1,11 @@
 //! Reading: lossless behind the gate, lossy under a pin.
+//!
+//! | file     | what                                                      |
+//! |----------|-----------------------------------------------------------|
+//! | `join`   | where a membership starts                                 |
+//! | `lossy`  | claims under a pin                                        |
+//! | `behind` | coming after others                                       |
+//! | `edit`   | changing events in place                                  |
 #![expect(
     unsafe_code,
     reason = "a batch reads slots that the reader's cursor or pin protects"
@@ -7,9 +14,17 @@
 use std::ops::ControlFlow;
 
 use super::Ring;
-use super::member::{Cursor, Member, Pin, Standing};
+use super::member::Member;
 use super::members::Seat;
-use crate::sync::{Arc, Backoff, Ordering, thread_id};
+use super::upstream::Upstreams;
+use crate::sync::{Arc, thread_id};
+
+mod behind;
+mod edit;
+mod join;
+mod lossy;
+
+pub(crate) use join::{Origin, RefusedJoin};
 
 /// How a reader stands to publishers, and what it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,30 +37,6 @@ pub(crate) enum Policy {
     Newest,
     /// Publishers end it when it is a full ring behind.
     Expendable,
-}
-
-/// Where a membership starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// With the next event.
-    Now,
-    /// With the newest event that is there.
-    Newest,
-    /// With the oldest event that can be joined, or with the last `n`.
-    Oldest(Option<u64>),
-    /// With this sequence.
-    At(u64),
-}
-
-/// Why a reader could not join.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RefusedJoin {
-    /// The ring takes this many lossy members.
-    TooManyLossy(u64),
-    /// The wanted sequence may have been overwritten; this is the oldest one that has not.
-    Overwritten(u64),
-    /// The wanted sequence is behind the next one, which is this.
-    NotYet(u64),
 }
 
 /// What a reader found.
@@ -78,8 +69,15 @@ pub(crate) struct Reader<T> {
     /// when the claim is made, as the stamp of a pinned slot moves on.
     base: u64,
     holes: u64,
-    /// Nothing at or behind this sequence is looked at.
+    /// Nothing at or behind this sequence is looked at: the fence, or what the upstreams have not passed.
+    /// Never beyond the latter (R7).
     limit: u64,
+    fence: u64,
+    upstreams: Upstreams,
+    /// Whether it waits for upstreams.
+    behind: bool,
+    /// Whether it may change events in place (R8).
+    edits: bool,
     /// Lost events known so far, of those the publishers counted.
     lost: u64,
     expelled: bool,
@@ -111,9 +109,6 @@ impl Account {
     }
 }
 
-/// Claims fit the bits of `Reader::holes`.
-const MAX_CLAIM: u64 = u64::BITS as u64;
-
 /// Events to take, one after the other.
 ///
 /// Everything lent stays readable until the function that made it returns; what was not taken stays with
@@ -126,164 +121,9 @@ pub(crate) struct Events<'a, T> {
 /// Tells publishers what a reader has taken, also when user code unwinds.
 struct Commit<'a, T>(&'a mut Reader<T>);
 
-/// What a lossy reader sees from its cursor on.
-#[derive(Default)]
-struct Look {
-    first: u64,
-    end: u64,
-    holes: u64,
-    /// Events and holes before `first`.
-    conflated: u64,
-    passed: u64,
-    /// Everything before this sequence is done.
-    done: u64,
-}
-
-impl<T> Ring<T> {
-    /// The newest event before `tail`, or `tail` when there is none from `lowest` on.
-    fn newest_before(&self, tail: u64, lowest: u64) -> u64 {
-        (lowest..tail)
-            .rev()
-            .find(|&sequence| self.slot(sequence).stamp().is_event(sequence))
-            .unwrap_or(tail)
-    }
-
-    /// The first of the last `keep` events before `tail`, not before `lowest`.
-    fn last_events(&self, keep: u64, tail: u64, lowest: u64) -> u64 {
-        if keep == 0 {
-            return tail;
-        }
-        (lowest..tail)
-            .rev()
-            .filter(|&sequence| !self.slot(sequence).stamp().is_hole(sequence))
-            .nth(keep as usize - 1)
-            .unwrap_or(lowest)
-    }
-}
-
 impl<T> Reader<T> {
-    /// Joins a ring.
-    pub(crate) fn join(
-        ring: &Arc<Ring<T>>,
-        policy: Policy,
-        origin: Origin,
-    ) -> Result<Self, RefusedJoin> {
-        let (seat, max_claim, standing) = match policy {
-            Policy::Lossless => (ring.members.seat(), 0, Standing::Gating),
-            _ => {
-                let (seat, claim) = ring
-                    .members
-                    .lossy_seat(MAX_CLAIM)
-                    .map_err(RefusedJoin::TooManyLossy)?;
-                let standing = match policy {
-                    Policy::Expendable => Standing::Expendable,
-                    _ => Standing::Pushable,
-                };
-                (seat, claim, standing)
-            }
-        };
-        let me = thread_id();
-        let member = seat.member();
-
-        // Edge `join`: be seen, then look where it is safe to start. A plan that did not see the member
-        // announced its horizon and its tail before this thread's second look.
-        // What is claimed after the close is refused, and takes nothing from what was before.
-        let claimed = || ring.tail.claimed().min(ring.end());
-        let oldest = |from: u64| from.max(claimed().saturating_sub(ring.shape.capacity));
-        let anchor = match origin {
-            Origin::Now => claimed(),
-            _ => oldest(ring.horizon.load(Ordering::Relaxed)),
-        };
-        member.enter(Cursor::new(anchor, standing), me);
-        ring.barrier.heavy();
-        let tail = claimed();
-        let horizon = ring.horizon.load(Ordering::Relaxed);
-        let lowest = oldest(anchor.max(horizon)).min(tail);
-        let start = match origin {
-            Origin::Now => Ok(tail),
-            Origin::Newest => Ok(ring.newest_before(tail, lowest)),
-            Origin::Oldest(None) => Ok(lowest),
-            Origin::Oldest(Some(keep)) => Ok(ring.last_events(keep, tail, lowest)),
-            Origin::At(wanted) if wanted > tail => Err(RefusedJoin::NotYet(tail)),
-            Origin::At(wanted) if wanted < lowest => Err(RefusedJoin::Overwritten(lowest)),
-            Origin::At(wanted) => Ok(wanted),
-        };
-
-        let mut reader = Self {
-            ring: Arc::clone(ring),
-            seat,
-            policy,
-            max_claim,
-            next: anchor,
-            end: anchor,
-            base: anchor,
-            holes: 0,
-            limit: u64::MAX,
-            lost: 0,
-            expelled: false,
-            account: Account::default(),
-            thread: 0,
-        };
-        // On a refusal the reader is dropped, which gives the seat back.
-        reader.start_at(start?, standing);
-        Ok(reader)
-    }
-
     fn member(&self) -> &Member {
         self.seat.member()
-    }
-
-    /// Moves the cursor from the anchor to where the membership starts.
-    fn start_at(&mut self, start: u64, standing: Standing) {
-        let start = match standing {
-            Standing::Gating => {
-                self.member().advance(start);
-                start
-            }
-            _ => self.start_lossy(start, standing),
-        };
-        self.next = start;
-        self.end = start;
-        self.member().joined.set(start);
-        let member = self.member();
-        member.lost_before_joining.set(self.lost);
-        member
-            .pushed_over_before_joining
-            .set(member.pushed_over.get());
-    }
-
-    /// As a publisher may push the cursor at the same time, the start is wherever the cursor ends up. What
-    /// was lost on the way there was before the membership.
-    fn start_lossy(&mut self, start: u64, standing: Standing) -> u64 {
-        loop {
-            let cursor = self.member().cursor();
-            self.lost = self.lost_before(cursor.next());
-            if cursor.next() >= start || cursor.standing() == Standing::Gone {
-                // A push since the load would make the count another's.
-                if self.member().try_move(cursor, cursor) {
-                    return cursor.next();
-                }
-                continue;
-            }
-            if self.member().try_move(cursor, Cursor::new(start, standing)) {
-                return start;
-            }
-        }
-    }
-
-    /// Events that publishers took before `next`, where the cursor is. The publisher that pushed it there
-    /// counts them two stores later; until then this waits.
-    fn lost_before(&self, next: u64) -> u64 {
-        if next == self.end {
-            return self.lost;
-        }
-        let backoff = Backoff::new();
-        loop {
-            if let Some(lost) = self.member().lost_before(next) {
-                return lost;
-            }
-            backoff.snooze();
-        }
     }
 
     pub(crate) fn policy(&self) -> Policy {
@@ -312,6 +152,7 @@ impl<T> Reader<T> {
     /// Tells what there is, and claims up to `max` sequences of it for a lossy reader.
     #[inline]
     pub(crate) fn find(&mut self, max: u64) -> Found {
+        self.look_upstream();
         if self.policy != Policy::Lossless {
             return self.find_lossy(max);
         }
@@ -329,11 +170,13 @@ impl<T> Reader<T> {
 
     /// Puts a fence behind what has been published by now: nothing later is found until it is taken away.
     pub(crate) fn fence(&mut self) {
-        self.limit = self.ring.next_sequence();
+        self.fence = self.ring.next_sequence();
+        self.set_limit();
     }
 
     pub(crate) fn take_fence_away(&mut self) {
-        self.limit = u64::MAX;
+        self.fence = u64::MAX;
+        self.set_limit();
     }
 
     /// Whether `find` has something to tell: an event, the close, the end of the membership.
@@ -342,28 +185,14 @@ impl<T> Reader<T> {
     /// this looks notifies afterwards.
     #[inline]
     pub(crate) fn is_ready(&self) -> bool {
+        if !self.upstreams.is_empty() {
+            return self.is_ready_behind();
+        }
         if self.policy == Policy::Lossless {
             self.next < self.limit && self.is_done(self.next) || self.next >= self.ring.end()
         } else {
-            self.is_ready_lossy()
+            self.is_ready_lossy(self.limit)
         }
-    }
-
-    fn is_ready_lossy(&self) -> bool {
-        if self.next < self.end {
-            return true;
-        }
-        let cursor = self.member().cursor();
-        let gone = cursor.standing() == Standing::Gone;
-        let mut next = cursor.next();
-        // Holes alone are no reason to look.
-        while next < self.limit && self.is_done(next) {
-            if self.ring.slot(next).stamp().is_event(next) {
-                return true;
-            }
-            next += 1;
-        }
-        gone || next >= self.ring.end()
     }
 
     /// Events before the fence that are not taken yet.
@@ -373,7 +202,7 @@ impl<T> Reader<T> {
         } else {
             (self.member().cursor().next(), self.claimed())
         };
-        let until = self.limit.min(self.ring.next_sequence());
+        let until = self.limit_now().min(self.ring.next_sequence());
         match self.ring.holes() {
             0 => claimed + until.saturating_sub(from),
             _ => claimed + self.ring.events_between(from, until),
@@ -387,126 +216,6 @@ impl<T> Reader<T> {
             Found::Closed
         } else {
             Found::Empty
-        }
-    }
-
-    fn find_lossy(&mut self, max: u64) -> Found {
-        loop {
-            self.pass_holes();
-            if self.next < self.end {
-                return Found::Some;
-            }
-            self.unpin();
-            if self.expelled {
-                return Found::Closed;
-            }
-            let cursor = self.member().cursor();
-            let from = cursor.next();
-            let lost = self.lost_before(from);
-            if cursor.standing() == Standing::Gone {
-                self.expelled = true;
-                self.note_loss(lost);
-                (self.next, self.end) = (from, from);
-                self.publish_account();
-                return Found::Expelled(self.account.take_missed());
-            }
-            let look = match self.policy {
-                Policy::Newest => self.look_for_newest(from),
-                _ => self.look(from, max.clamp(1, self.max_claim)),
-            };
-            if look.first == look.end {
-                if self.member().cursor() != cursor {
-                    continue;
-                }
-                let found = self.found_nothing(look.done);
-                if found == Found::Closed && from != self.end {
-                    // Nothing will come that the loss could be told before.
-                    self.note_loss(lost);
-                    (self.next, self.end) = (from, from);
-                }
-                self.publish_account();
-                return found;
-            }
-            // Pinned first, claimed second (R5). When the claim fails a publisher has pushed the cursor;
-            // the pin then costs a hole at the most.
-            self.member()
-                .set_pin(Pin::new(self.ring.index(look.first), look.end - look.first));
-            if !self
-                .member()
-                .try_move(cursor, Cursor::new(look.end, cursor.standing()))
-            {
-                continue;
-            }
-            self.note_loss(lost);
-            self.account.conflated += look.conflated;
-            self.account.missed += look.conflated;
-            self.account.holes += look.passed;
-            self.next = look.first;
-            self.base = look.first;
-            self.end = look.end;
-            self.holes = look.holes;
-            self.publish_account();
-        }
-    }
-
-    /// What is done from `from` on, at most `max` sequences.
-    fn look(&self, from: u64, max: u64) -> Look {
-        let mut look = Look {
-            first: from,
-            end: from,
-            ..Look::default()
-        };
-        let until = (from + max).min(self.limit);
-        while look.end < until {
-            let stamp = self.ring.slot(look.end).stamp();
-            if !stamp.is_done(look.end) {
-                break;
-            }
-            look.holes |= u64::from(stamp.is_hole(look.end)) << (look.end - from);
-            look.end += 1;
-        }
-        look.done = look.end;
-        look
-    }
-
-    /// The newest event of those that are done from `from` on, and what comes before it.
-    fn look_for_newest(&self, from: u64) -> Look {
-        let mut look = Look {
-            first: from,
-            end: from,
-            done: from,
-            ..Look::default()
-        };
-        let mut events = 0;
-        loop {
-            let stamp = self.ring.slot(look.done).stamp();
-            if look.done >= self.limit || !stamp.is_done(look.done) {
-                return look;
-            }
-            if stamp.is_event(look.done) {
-                look.first = look.done;
-                look.end = look.done + 1;
-                look.conflated = events;
-                look.passed = look.first - from - events;
-                events += 1;
-            }
-            look.done += 1;
-        }
-    }
-
-    /// Books what publishers have taken since the last time.
-    fn note_loss(&mut self, lost: u64) {
-        let taken = lost - self.lost;
-        self.account.missed += taken;
-        self.lost = lost;
-    }
-
-    /// Passes over the holes at the start of a claim.
-    #[inline]
-    fn pass_holes(&mut self) {
-        while self.next < self.end && (self.holes >> (self.next - self.base)) & 1 != 0 {
-            self.next += 1;
-            self.account.holes += 1;
         }
     }
 
@@ -537,28 +246,15 @@ impl<T> Reader<T> {
         Some(sequence)
     }
 
-    /// Events left in the claim.
-    fn claimed(&self) -> u64 {
-        (self.next..self.end)
-            .filter(|sequence| (self.holes >> (sequence - self.base)) & 1 == 0)
-            .count() as u64
-    }
-
     /// The next sequence to take.
     pub(crate) fn position(&self) -> u64 {
         self.next
     }
 
-    fn unpin(&mut self) {
-        if self.member().pin() != Pin::NONE {
-            self.member().set_pin(Pin::NONE);
-        }
-    }
-
-    /// Whether the next sequence has an event, on either side of the fence.
+    /// Whether the next sequence has an event, and is before the limit.
     #[inline(always)]
     pub(crate) fn has_event(&self) -> bool {
-        self.ring.slot(self.next).stamp().is_event(self.next)
+        self.next < self.limit && self.ring.slot(self.next).stamp().is_event(self.next)
     }
 
     /// Shows up to `max` events in a row, without holes, to `f`, for a lossless reader, until `f` breaks;

@@ -76,7 +76,7 @@ pub(crate) struct Slot<T> {
 
 // SAFETY: a shared `Slot<T>` lets one thread write a `T` that another thread drops (needs `T: Send`)
 // and lets several readers hold `&T` at once (needs `T: Sync`). Who may do which is the callers'
-// obligation (R1-R5).
+// obligation (R1-R5, R7, R8).
 unsafe impl<T: Send + Sync> Sync for Slot<T> {}
 
 impl<T> Slot<T> {
@@ -170,6 +170,22 @@ impl<T> Slot<T> {
             let event = unsafe { &*cell };
             // SAFETY: a slot with the stamp of an event holds an initialised value (R6).
             f(unsafe { event.assume_init_ref() })
+        })
+    }
+
+    /// Lets `f` change the event.
+    ///
+    /// # Safety
+    ///
+    /// - The caller has seen a stamp that says that the slot holds an event (R2).
+    /// - No publisher writes the slot before `f` returns (R4).
+    /// - Nobody else holds or takes a reference to the event before `f` returns (R7, R8).
+    pub(crate) unsafe fn edit<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        self.event.with_mut(|cell| {
+            // SAFETY: the event is there, stays, and is the caller's alone, by the obligations of this function.
+            let event = unsafe { &mut *cell };
+            // SAFETY: a slot with the stamp of an event holds an initialised value (R6).
+            f(unsafe { event.assume_init_mut() })
         })
     }
 }

@@ -466,7 +466,7 @@ impl<S> Context<S> {
         }
     }
 
-    fn add_source(&mut self, source: Box<dyn Source<S>>) -> HandlerId {
+    pub(super) fn add_source(&mut self, source: Box<dyn Source<S>>) -> HandlerId {
         let foreign = source.is_foreign();
         let id = self.slots.add(Body::Source(source));
         if foreign {

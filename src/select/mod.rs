@@ -7,7 +7,7 @@
 //! | `drive`     | calling handlers with their events                           |
 //! | `fire`, `turn`, `sleep` | timers; the fences of a turn; the end of a round  |
 //! | `slots`     | the handlers                                                 |
-//! | `source`    | what is served: subscriptions, foreign channels              |
+//! | `source`, `edit` | what is served: subscriptions, foreign channels; editors |
 //! | `schedule`  | whose turn it is, and who rings                              |
 //! | `timers`, `clock` | what is due, and by which time                         |
 //! | `outbox`    | events that find no room yet                                 |
@@ -21,6 +21,7 @@ mod clock;
 mod context;
 mod control;
 mod drive;
+mod edit;
 mod fire;
 mod handler;
 mod macros;

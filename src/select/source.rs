@@ -208,6 +208,7 @@ where
             // A loss that no event follows is told with the end.
             Err(PollError::Closed) => Outcome::Ended(subscriber.take_missed()),
             Err(PollError::Disconnected(missed)) => Outcome::Ended(missed),
+            Err(PollError::WouldDeadlock) => unreachable!("a handler is given what is there"),
         }
     }
 

@@ -39,6 +39,16 @@ impl WaitSet {
         }
     }
 
+    /// Wakes every waiter of this condition and of another, after a change that is both.
+    #[inline]
+    pub(crate) fn notify_with(&self, other: &Self) {
+        self.notify();
+        // Behind the same barrier.
+        if other.waiting.load(Ordering::Relaxed) != 0 {
+            other.notify_slow();
+        }
+    }
+
     #[cold]
     fn notify_slow(&self) {
         let mut waiters = self.waiters.lock();
@@ -64,8 +74,17 @@ impl WaitSet {
 
     /// Puts a waiter of this condition alone on the list; it looks once more before it sleeps.
     pub(crate) fn join(&self, waiter: &Waiter) {
-        self.enlist(waiter);
-        self.barrier.heavy();
+        Self::join_all(&[self], waiter);
+    }
+
+    /// Puts a waiter of these conditions alone on their lists; it looks once more before it sleeps.
+    pub(crate) fn join_all(sets: &[&Self], waiter: &Waiter) {
+        for set in sets {
+            set.enlist(waiter);
+        }
+        if let Some(set) = sets.first() {
+            set.barrier.heavy();
+        }
     }
 
     /// Takes a waiter off the list, if a notification has not done so; that one may still be on its way.

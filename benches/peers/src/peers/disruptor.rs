@@ -59,6 +59,44 @@ pub fn fan_out(
     (Publish(builder.build()), all)
 }
 
+/// Creates a single-producer disruptor with three pollers, each of which depends on the one before.
+pub fn pipeline() -> (
+    Single<SingleConsumerBarrier>,
+    (
+        Poll<SingleProducerBarrier, ALL, true>,
+        Poll<SingleConsumerBarrier, ALL, true>,
+        Poll<SingleConsumerBarrier, ALL, true>,
+    ),
+) {
+    let builder = ::disruptor::build_single_producer(CAPACITY, empty, BusySpin);
+    let (one, builder) = builder.new_event_poller();
+    let (two, builder) = builder.and_then().new_event_poller();
+    let (three, builder) = builder.and_then().new_event_poller();
+    (
+        Publish(builder.build()),
+        (Poll(one), Poll(two), Poll(three)),
+    )
+}
+
+/// Creates a single-producer disruptor with two pollers, and a third that depends on both.
+pub fn diamond() -> (
+    Single<SingleConsumerBarrier>,
+    (
+        Poll<SingleProducerBarrier, ALL, true>,
+        Poll<SingleProducerBarrier, ALL, true>,
+        Poll<MultiConsumerBarrier, ALL, true>,
+    ),
+) {
+    let builder = ::disruptor::build_single_producer(CAPACITY, empty, BusySpin);
+    let (left, builder) = builder.new_event_poller();
+    let (right, builder) = builder.new_event_poller();
+    let (last, builder) = builder.and_then().new_event_poller();
+    (
+        Publish(builder.build()),
+        (Poll(left), Poll(right), Poll(last)),
+    )
+}
+
 /// `publish` and `batch_publish`, which write the event in its slot.
 pub struct Publish<P>(P);
 
@@ -128,3 +166,5 @@ macro_rules! polled {
 
 polled!(SingleProducerBarrier);
 polled!(MultiProducerBarrier);
+polled!(SingleConsumerBarrier);
+polled!(MultiConsumerBarrier);

@@ -47,6 +47,39 @@ pub fn shared<const MOST: usize>(
     )
 }
 
+/// As many at a time as there are.
+const ALL: usize = usize::MAX;
+
+type Stages = (Poll<ALL>, Poll<ALL>, Poll<ALL>);
+
+/// Creates a topic with three subscribers, each of which comes after the one before.
+pub fn pipeline(wait: WaitStrategy) -> (Publish<ExclusivePublisher<Event>>, Stages) {
+    let (bus, topic) = topic(wait);
+    let one = topic.subscribe();
+    let two = topic.subscriber().after(&one).open().expect("it may");
+    let three = topic.subscriber().after(&two).open().expect("it may");
+    let publisher = topic.exclusive_publisher().expect("it is the first");
+    let publish = Publish {
+        publisher,
+        _bus: bus,
+    };
+    (publish, (Poll(one), Poll(two), Poll(three)))
+}
+
+/// Creates a topic with two subscribers and a third that comes after both.
+pub fn diamond(wait: WaitStrategy) -> (Publish<ExclusivePublisher<Event>>, Stages) {
+    let (bus, topic) = topic(wait);
+    let (left, right) = (topic.subscribe(), topic.subscribe());
+    let last = topic.subscriber().after(&left).after(&right).open();
+    let last = last.expect("it may");
+    let publisher = topic.exclusive_publisher().expect("it is the first");
+    let publish = Publish {
+        publisher,
+        _bus: bus,
+    };
+    (publish, (Poll(left), Poll(right), Poll(last)))
+}
+
 /// Creates a topic whose exclusive publisher makes its events in their slots, with one subscriber.
 pub fn in_place<const MOST: usize>(wait: WaitStrategy) -> (PublishWith, Poll<MOST>) {
     let (publish, mut subscribers) = exclusive(wait, 1);

@@ -9,6 +9,8 @@ mod ping_pong;
 mod select;
 mod select_all;
 mod shared;
+mod stages;
+mod stages_alone;
 mod wake_up;
 
 use crate::plan::Plan;
@@ -18,12 +20,14 @@ use crate::report::Section;
 pub type Scenario = (&'static str, fn(&mut Plan) -> Section);
 
 /// All scenarios, in the order of the report.
-pub const ALL: [Scenario; 10] = [
+pub const ALL: [Scenario; 12] = [
     ("one-to-one", one_to_one::run),
     ("shared", shared::run),
     ("batches", batches::run),
     ("fan-out", fan_out::run),
     ("four-readers", four_readers::run),
+    ("stages", stages::run),
+    ("stages-alone", stages_alone::run),
     ("ping-pong", ping_pong::run),
     ("select", select::run),
     ("select-all", select_all::run),

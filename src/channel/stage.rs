@@ -1,0 +1,207 @@
+//! Subscribers that come after others.
+
+use std::fmt;
+use std::time::Instant;
+
+use super::core::Core;
+use super::error::{PollError, SubscribeError};
+use super::overflow::Overflow;
+use super::publish::GRACE;
+use super::subscriber::{Subscriber, passed};
+use crate::ring::{Found, Upstream, Whose};
+use crate::sync::{Arc, WaitSet};
+
+/// Names a subscriber to those that come after it; made by [`Subscriber::stage`].
+///
+/// Subscribers of one topic make a pipeline, a diamond, or any other graph without a circle, by
+/// [`after`](crate::SubscriberBuilder::after): one that comes after others sees an event only when all of them
+/// are done with it, and sees whatever they did before.
+///
+/// A subscriber is done with an event when the call that showed it has returned or unwound: all events of one
+/// `poll` at once, so its `max` bounds how long those behind wait, and with `recv` before the caller has looked
+/// at the clone. What must be done first belongs into a handler. An event that its filter refused it is done
+/// with.
+///
+/// One that leaves, also because its thread panics, holds nobody up from then on. Those that come after it
+/// still come after those that it came after: if `act` comes after `replicate` and that after `journal`, then
+/// `act` sees nothing that `journal` is not done with, also when `replicate` is gone.
+///
+/// Whoever comes after others may have any overflow; those that it comes after must be lossless. Publishers
+/// wait for the slowest lossless one, which is the last of a pipeline.
+///
+/// # Waiting
+///
+/// A thread that waits for a subscriber to have an event while only that thread reads another that has to let
+/// the event through first would wait for ever: it is told `WouldDeadlock` instead. A thread reads a
+/// subscriber if it was the last to do so; for one that it opened and nobody has read yet, the answer comes
+/// after a second. A [`Reactor`](crate::Reactor) and [`select!`](crate::select!), which may serve both, are not
+/// told.
+///
+/// ```
+/// use ringbus::Bus;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// static JOURNALLED: AtomicU64 = AtomicU64::new(0);
+///
+/// let bus = Bus::new();
+/// let orders = bus.topic::<u64>();
+/// let mut journal = orders.subscribe();
+/// let journalled = journal.stage();
+/// std::thread::spawn(move || {
+///     let store = |order: &u64, _| JOURNALLED.store(*order, Ordering::Relaxed);
+///     while journal.poll_wait(64, store).is_ok() {}
+/// });
+///
+/// let mut act = orders.subscriber().name("act").after(&journalled).open()?;
+/// orders.publish(7)?;
+/// assert_eq!(act.recv()?, 7);
+/// assert_eq!(JOURNALLED.load(Ordering::Relaxed), 7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Stage<T: Send + Sync + 'static> {
+    core: Arc<Core<T>>,
+    overflow: Overflow,
+    /// The subscriber, and those that it comes after.
+    lineage: Vec<Upstream>,
+}
+
+impl<T: Send + Sync + 'static> Stage<T> {
+    /// Whether subscribers of this topic may come after it.
+    pub(super) fn check(&self, core: &Arc<Core<T>>) -> Result<(), SubscribeError> {
+        if !Arc::ptr_eq(&self.core, core) {
+            Err(SubscribeError::OtherTopic)
+        } else if self.overflow != Overflow::Block {
+            Err(SubscribeError::AfterLossy)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl<T: Send + Sync + 'static> Clone for Stage<T> {
+    fn clone(&self) -> Self {
+        Self {
+            core: Arc::clone(&self.core),
+            overflow: self.overflow,
+            lineage: self.lineage.clone(),
+        }
+    }
+}
+
+impl<T: Send + Sync + 'static> From<&Stage<T>> for Stage<T> {
+    fn from(stage: &Stage<T>) -> Self {
+        stage.clone()
+    }
+}
+
+impl<T: Send + Sync + 'static> From<&Subscriber<T>> for Stage<T> {
+    fn from(subscriber: &Subscriber<T>) -> Self {
+        subscriber.stage()
+    }
+}
+
+impl<T: Send + Sync + 'static> fmt::Debug for Stage<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stage")
+            .field("topic", &self.core.name())
+            .field("overflow", &self.overflow)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What ends a wait for others.
+enum Answer {
+    Found(Found),
+    /// They have left.
+    Free,
+    /// This thread waits for itself, for certain.
+    Itself,
+    /// It does perhaps, and did not before; or the other way round.
+    Perhaps,
+}
+
+impl<T: Send + Sync + 'static> Subscriber<T> {
+    /// A name for this subscriber, for those that come [after](crate::SubscriberBuilder::after) it: it stays
+    /// of use when the subscriber has gone to another thread or into a reactor.
+    pub fn stage(&self) -> Stage<T> {
+        Stage {
+            core: Arc::clone(self.listing.shared_core()),
+            overflow: self.overflow(),
+            lineage: self.reader.lineage(),
+        }
+    }
+
+    pub(super) fn come_after(&mut self, stages: &[Stage<T>]) {
+        let upstreams = stages.iter().flat_map(|stage| &stage.lineage);
+        self.reader.come_after(upstreams);
+    }
+
+    /// Where what it waits for is told.
+    pub(super) fn waits_on(&self) -> &WaitSet {
+        let core = self.listing.core();
+        if self.reader.is_behind() {
+            &core.passed
+        } else {
+            &core.events
+        }
+    }
+
+    /// Waits for publishers from now on, if those that it comes after have left.
+    ///
+    /// Asked before it waits. Until then it is ready once they have left, so that nothing of it sleeps where
+    /// nothing comes any more.
+    pub(super) fn note_freedom(&mut self) {
+        if self.reader.is_set_free() {
+            self.reader.forget_upstreams();
+            // Its bell or hook is called from there, and will be hung up in the other place.
+            self.listing.core().passed.notify();
+        }
+    }
+
+    /// As `wait`, while it comes after others.
+    #[cold]
+    pub(super) fn wait_behind(&mut self, deadline: Option<Instant>) -> Result<bool, PollError> {
+        let Self {
+            reader, listing, ..
+        } = self;
+        let core = listing.core();
+        // Only a thread that perhaps waits for itself is woken by publishers: by then it knows.
+        let itself = reader.may_hold_itself();
+        let sets = [&core.passed, &core.events];
+        let sets = if itself { &sets[..] } else { &sets[..1] };
+        // Set while it is held up by what perhaps only this thread can read.
+        let mut grace: Option<Instant> = None;
+        loop {
+            let until = deadline.into_iter().chain(grace).min();
+            let look = || match reader.find(1) {
+                Found::Empty if reader.is_set_free() => Some(Answer::Free),
+                Found::Empty if itself => match reader.held_by() {
+                    Some(Whose::ReadHere) => Some(Answer::Itself),
+                    held => {
+                        let perhaps = held == Some(Whose::OpenedHere);
+                        (perhaps != grace.is_some()).then_some(Answer::Perhaps)
+                    }
+                },
+                Found::Empty => None,
+                found => Some(Answer::Found(found)),
+            };
+            let strategy = core.settings().wait;
+            match strategy.wait_for_any(sets, Some(&core.parked), until, look) {
+                Some(Answer::Found(Found::Closed)) => return Err(PollError::Closed),
+                Some(Answer::Found(Found::Expelled(missed))) => {
+                    return Err(PollError::Disconnected(missed));
+                }
+                Some(Answer::Found(_)) => return Ok(true),
+                Some(Answer::Free) => break,
+                Some(Answer::Itself) => return Err(PollError::WouldDeadlock),
+                Some(Answer::Perhaps) => {
+                    grace = grace.is_none().then(|| Instant::now() + GRACE);
+                }
+                None if passed(deadline) => return Ok(false),
+                None => return Err(PollError::WouldDeadlock),
+            }
+        }
+        self.note_freedom();
+        self.wait(deadline)
+    }
+}

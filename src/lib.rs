@@ -71,6 +71,26 @@
 //! [`recv_timeout`](Subscriber::recv_timeout), [`recv_deadline`](Subscriber::recv_deadline),
 //! [`iter`](Subscriber::iter), [`try_iter`](Subscriber::try_iter).
 //!
+//! # Observing
+//!
+//! A subscriber is queued, an [`Observer`] is inline: its closure runs on the publisher's thread, before the
+//! event enters the ring, and may veto it.
+//!
+//! ```
+//! # use std::ops::ControlFlow;
+//! # use ringbus::{Bus, PublishError};
+//! let bus = Bus::new();
+//! let orders = bus.topic::<u64>();
+//! let limit = orders.observe_with(0, |quantity| match quantity {
+//!     0..=100 => ControlFlow::Continue(()),
+//!     _ => ControlFlow::Break(()),
+//! });
+//! assert_eq!(bus.publish(1_000_u64), Err(PublishError::Vetoed(1_000)));
+//! drop(limit); // when this returns the closure is not running, and never runs again
+//! bus.publish(1_000_u64)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # When the ring is full
 //!
 //! Each subscriber has its own [`Overflow`], and those of one topic mix. `Block` makes publishers wait.
@@ -221,8 +241,10 @@
 //! | [`turn`](Reactor::turn), [`Context::publish`] | as `poll` and `try_publish`         | until the outbox has grown | no          |
 //! | [`select!`], [`run`](Reactor::run)         | as `poll`                          | with foreign channels, when it sleeps | for a source |
 //! | subscribing, leaving, closing, snapshots   | a lock of the topic's              | yes            | no                     |
+//! | publishing to observers                    | as theirs; wait-free around them   | the first time | as they do             |
+//! | dropping an [`Observer`]                   | a lock of the topic's              | yes            | while it runs elsewhere |
 //!
-//! No lock is held while user code runs: handlers, filters, hooks, `Clone`, `Drop`, iterators.
+//! No lock is held while user code runs: handlers, observers, filters, hooks, `Clone`, `Drop`, iterators.
 //!
 //! # Trade-offs
 //!
@@ -241,7 +263,8 @@ mod models;
 
 pub use bus::{Bus, Snapshot, TopicBuilder, TopicError};
 pub use channel::{
-    Batch, Editor, ExclusivePublisher, Iter, MAX_CAPACITY, MAX_NAME, Meta, Overflow, PollError,
+    Batch, BatchRest, DeadLetter, Draft, Editor, ExclusivePublisher, Iter, MAX_CAPACITY, MAX_NAME,
+    MAX_OBSERVER_DEPTH, Meta, Observer, ObserverPanic, ObserverSnapshot, Overflow, PollError,
     PublishBatchError, PublishError, PublishTimeoutError, Publisher, PublisherError, RecvError,
     RecvTimeoutError, Stage, Start, SubscribeError, Subscriber, SubscriberBuilder,
     SubscriberSnapshot, Topic, TopicSnapshot, TryIter, TryPublishError, TryRecvError, WaitStrategy,

@@ -2,9 +2,10 @@
 //! one test, as tests run beside each other.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ringbus::{Bus, Overflow, WaitStrategy};
+use ringbus::{Bus, Overflow, Subscriber, WaitStrategy};
 
 struct Counting;
 
@@ -151,4 +152,64 @@ fn steady_state_allocates_nothing() {
             assert_eq!(filtered.recv(), Ok(2));
         });
     }
+    observers_allocate_nothing(&bus);
+}
+
+fn observers_allocate_nothing(bus: &Bus) {
+    let topic = bus.topic_builder::<u64>().keep_open().open().unwrap();
+    let _observers: Vec<_> = (0..3)
+        .map(|priority| {
+            let of = topic.clone();
+            topic.observe_with(priority, move |event| {
+                // Nested without a publisher of its own.
+                if *event > 100 {
+                    of.publish(event - 100).unwrap();
+                }
+                match event {
+                    13 => ControlFlow::Break(()),
+                    _ => ControlFlow::Continue(()),
+                }
+            })
+        })
+        .collect();
+    let mut heard = None;
+    for _ in 0..2 {
+        let publisher = topic.publisher().unwrap();
+        allocates_nothing("observers of a shared publisher", || {
+            publisher.publish(1).unwrap();
+            publisher.try_publish(2).unwrap();
+            publisher.publish(201).unwrap();
+            publisher.publish(13).unwrap_err();
+            publisher.publish_batch([1, 2, 3]).unwrap();
+            topic.publish(4).unwrap();
+            heard.iter_mut().for_each(drain);
+        });
+        drop(publisher);
+        heard = Some(topic.subscribe());
+    }
+    drop(topic);
+    let topic = bus
+        .topic_builder::<u64>()
+        .name("exclusive")
+        .keep_open()
+        .open()
+        .unwrap();
+    let _observer = topic.observe(|_| ());
+    let mut heard = None;
+    for _ in 0..2 {
+        let mut publisher = topic.exclusive_publisher().unwrap();
+        allocates_nothing("observers of an exclusive publisher", || {
+            publisher.publish(1).unwrap();
+            publisher.try_publish(2).unwrap();
+            publisher.publish_with(|| 3).unwrap();
+            publisher.publish_batch([1, 2, 3]).unwrap();
+            heard.iter_mut().for_each(drain);
+        });
+        drop(publisher);
+        heard = Some(topic.subscribe());
+    }
+}
+
+fn drain(subscriber: &mut Subscriber<u64>) {
+    while subscriber.poll(64, |_, _| ()).unwrap() > 0 {}
 }

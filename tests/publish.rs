@@ -169,7 +169,7 @@ fn exclusive_publish_to_closed_topic_returns_the_event() {
         );
         let refused = publisher.publish_with(|| parcel("c")).unwrap_err();
         assert!(matches!(&refused, PublishError::Closed(_)));
-        assert_eq!(refused.into_event()().0, "c");
+        assert_eq!(refused.into_event().into_event().0, "c");
         let refused = publisher
             .publish_batch([parcel("d"), parcel("e")])
             .unwrap_err();

@@ -53,6 +53,13 @@ impl fmt::Display for Snapshot {
                     subscriber.pending,
                 )?;
             }
+            for observer in &topic.observers {
+                writeln!(
+                    f,
+                    "  observer, priority {}, {} panics, {}",
+                    observer.priority, observer.panics, observer.location
+                )?;
+            }
         }
         Ok(())
     }

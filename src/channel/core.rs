@@ -2,12 +2,15 @@
 
 use std::time::Instant;
 
+use super::dead_letters::DeadLetters;
 use super::error::{PublisherError, SubscribeError};
+use super::observers::Observers;
 use super::overflow::{Overflow, Start};
 use super::settings::Settings;
+use super::unheard::Unheard;
 use super::wait::Waits;
 use crate::ring::{MAX_SEQUENCE, Obstacle, Origin, Reader, RefusedJoin, Ring, Seat};
-use crate::sync::{Arc, Barrier, Mutex, MutexGuard, OnceCell, WaitSet};
+use crate::sync::{Arc, AtomicUsize, Barrier, Mutex, MutexGuard, OnceCell, Ordering, WaitSet};
 
 /// A topic: its ring, once somebody listens, and who publishes and subscribes.
 #[derive(Debug)]
@@ -17,6 +20,12 @@ pub(crate) struct Core<T> {
     barrier: Barrier,
     ring: OnceCell<Arc<Ring<T>>>,
     desk: Mutex<Desk>,
+    /// Counts as long as there is no ring.
+    unheard: Unheard,
+    pub(crate) observers: Observers<T>,
+    /// Subscribers that exist, and those that are joining.
+    listeners: AtomicUsize,
+    pub(crate) dead_letters: DeadLetters<T>,
     /// Readers that wait for an event.
     pub(crate) events: WaitSet,
     /// Publishers that wait for room.
@@ -36,8 +45,8 @@ pub(crate) struct Desk {
     /// The bus has published by itself; it counts as a publisher from then on.
     ambient: bool,
     closed: bool,
-    /// The next sequence while there is no ring.
-    unheard: u64,
+    /// Where the ring took over, once there is one; beyond the last sequence if they ran out before.
+    heard_from: u64,
     pub(crate) subscribers: Vec<Listed>,
     next_id: u64,
 }
@@ -102,10 +111,14 @@ impl<T> Core<T> {
                 exclusive: false,
                 ambient: false,
                 closed: false,
-                unheard: settings.first_sequence,
+                heard_from: 0,
                 subscribers: Vec::new(),
                 next_id: 0,
             }),
+            unheard: Unheard::new(settings.first_sequence, barrier),
+            observers: Observers::new(barrier),
+            listeners: AtomicUsize::new(0),
+            dead_letters: DeadLetters::new(),
             events: WaitSet::new(barrier),
             room: WaitSet::new(barrier),
             passed: WaitSet::new(barrier),
@@ -134,7 +147,11 @@ impl<T> Core<T> {
 
     fn allocate(&self, desk: &mut Desk) -> &Arc<Ring<T>> {
         if self.ring.get().is_none() {
-            let ring = Ring::new(self.settings.shape(desk.unheard), self.barrier);
+            let seal = self.unheard.seal();
+            let first = seal.next.min(MAX_SEQUENCE);
+            let ring = Ring::new(self.settings.shape(first), self.barrier);
+            desk.heard_from = seal.next;
+            seal.keep();
             if desk.closed {
                 ring.close();
             }
@@ -146,29 +163,80 @@ impl<T> Core<T> {
     }
 
     /// Takes the sequences of `events` events that nobody listens to; `None` when there is a ring now.
-    pub(crate) fn publish_unheard(&self, events: u64) -> Option<Result<u64, Obstacle>> {
-        let mut desk = self.desk.lock();
-        if self.ring.get().is_some() {
-            return None;
+    #[inline(always)]
+    pub(crate) fn publish_unheard<const SHARED: bool>(
+        &self,
+        events: u64,
+    ) -> Option<Result<u64, Obstacle>> {
+        match self.unheard.take::<SHARED>(events) {
+            Ok(first) => Some(Ok(first)),
+            Err(first) => self.publish_heard::<SHARED>(first, events),
         }
-        let first = desk.unheard;
-        // The sequences run out as they do with a ring, which closes the topic.
-        desk.closed |= first + events > MAX_SEQUENCE;
-        if desk.closed {
-            return Some(Err(Obstacle::Closed));
+    }
+
+    /// As `publish_unheard`, when sequences from `first` on were taken in vain.
+    #[cold]
+    #[inline(never)]
+    fn publish_heard<const SHARED: bool>(
+        &self,
+        mut first: u64,
+        events: u64,
+    ) -> Option<Result<u64, Obstacle>> {
+        loop {
+            // Whoever seals holds the lock until the ring is there.
+            let desk = self.desk.lock();
+            let ring = self.ring.get().is_some();
+            if !ring || first < desk.heard_from {
+                self.unheard.give_up(events);
+            }
+            drop(desk);
+            if ring {
+                return None;
+            }
+            if self.unheard.is_closed() || first + events > MAX_SEQUENCE {
+                // The sequences run out as they do with a ring, which closes the topic.
+                self.close();
+                return Some(Err(Obstacle::Closed));
+            }
+            // There was no memory for the ring.
+            match self.unheard.take::<SHARED>(events) {
+                Ok(first) => return Some(Ok(first)),
+                Err(again) => first = again,
+            }
         }
-        desk.unheard += events;
-        Some(Ok(first))
+    }
+
+    /// Whether a publish that begins now would be refused for good; a look without a lock.
+    pub(crate) fn looks_closed(&self) -> bool {
+        match self.ring.get() {
+            Some(ring) => ring.is_closed(),
+            None => self.unheard.is_closed(),
+        }
+    }
+
+    pub(crate) fn has_listeners(&self) -> bool {
+        self.listeners.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether an event that is published now is a dead letter.
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.observers.has_dead_letters() && !self.has_listeners() && self.settings.retain == 0
     }
 
     /// Events published since the topic was opened.
     pub(crate) fn published(&self) -> u64 {
         let desk = self.desk.lock();
-        let (next, holes) = match self.ring.get() {
-            Some(ring) => (ring.next_sequence(), ring.holes()),
-            None => (desk.unheard, 0),
+        let (unheard, heard) = match self.ring.get() {
+            Some(ring) => {
+                let first = desk.heard_from.min(MAX_SEQUENCE);
+                let heard = (ring.next_sequence() - first).saturating_sub(ring.holes());
+                (desk.heard_from, heard)
+            }
+            None => (self.unheard.next(), 0),
         };
-        (next - self.settings.first_sequence).saturating_sub(holes)
+        drop(desk);
+        let unheard = unheard - self.settings.first_sequence;
+        unheard.saturating_sub(self.unheard.void()) + heard + self.dead_letters.in_ring()
     }
 
     pub(crate) fn register(&self, role: Role) -> Result<(), PublisherError> {
@@ -219,6 +287,7 @@ impl<T> Core<T> {
     pub(crate) fn close(&self) {
         let mut desk = self.desk.lock();
         desk.closed = true;
+        self.unheard.close();
         let ring = self.ring.get();
         drop(desk);
         if let Some(ring) = ring {
@@ -243,8 +312,11 @@ impl<T> Core<T> {
             Start::Oldest => Origin::Oldest((retain > 0).then_some(retain)),
             Start::From(sequence) => Origin::At(sequence),
         };
+        // First, so that what is published after this call is heard.
+        core.listeners.fetch_add(1, Ordering::Relaxed);
         let ring = Arc::clone(core.allocate(&mut core.desk.lock()));
         let reader = Reader::join(&ring, overflow.policy(), origin).map_err(|refused| {
+            core.listeners.fetch_sub(1, Ordering::Relaxed);
             // A refused lossless reader was in the gate for a moment.
             core.room.notify();
             match (refused, start) {
@@ -339,6 +411,7 @@ impl<T> Listing<T> {
 
 impl<T> Drop for Listing<T> {
     fn drop(&mut self) {
+        self.core.listeners.fetch_sub(1, Ordering::Relaxed);
         // The reader has left before its listing: publishers may go on.
         self.core.room.notify();
         // And so may those who came after it.

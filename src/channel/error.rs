@@ -1,9 +1,11 @@
 //! What can go wrong with a publisher or a subscriber: one small type per operation, the event inside.
 
 use std::fmt;
+use std::ops::Range;
 
 use thiserror::Error;
 
+use super::observers::MAX_OBSERVER_DEPTH;
 use super::settings::MAX_NAME;
 
 /// Why [`publish`](crate::Publisher::publish) refused an event, with the event.
@@ -20,6 +22,12 @@ pub enum PublishError<T> {
     /// [`Topic::publish`](crate::Topic::publish).
     #[error("topic has an exclusive publisher")]
     Exclusive(T),
+    /// An observer vetoed it; see [`Observer`](crate::Observer).
+    #[error("vetoed by an observer")]
+    Vetoed(T),
+    /// It was published inside of too many observers.
+    #[error("published {MAX_OBSERVER_DEPTH} observers deep")]
+    TooDeep(T),
 }
 
 /// Why [`try_publish`](crate::Publisher::try_publish) refused an event, with the event.
@@ -33,6 +41,12 @@ pub enum TryPublishError<T> {
     /// The topic takes no more events.
     #[error("topic closed")]
     Closed(T),
+    /// An observer vetoed it; see [`Observer`](crate::Observer).
+    #[error("vetoed by an observer")]
+    Vetoed(T),
+    /// It was published inside of too many observers.
+    #[error("published {MAX_OBSERVER_DEPTH} observers deep")]
+    TooDeep(T),
 }
 
 /// Why [`publish_timeout`](crate::Publisher::publish_timeout) refused an event, with the event.
@@ -48,12 +62,18 @@ pub enum PublishTimeoutError<T> {
     /// The ring is full, and only the calling thread reads the subscriber that is in the way.
     #[error("ring full of events that only this thread reads: waiting would deadlock")]
     WouldDeadlock(T),
+    /// An observer vetoed it; see [`Observer`](crate::Observer).
+    #[error("vetoed by an observer")]
+    Vetoed(T),
+    /// It was published inside of too many observers.
+    #[error("published {MAX_OBSERVER_DEPTH} observers deep")]
+    TooDeep(T),
 }
 
 /// Why a batch was refused, with its events.
 ///
-/// `E` is what holds them: a `Vec` for shared publishers, the caller's iterator for exclusive ones.
-#[derive(Clone, Copy, PartialEq, Eq, Error)]
+/// `E` is what holds them: a `Vec` for shared publishers, an iterator for exclusive ones.
+#[derive(Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PublishBatchError<E> {
     /// The batch is larger than the ring.
@@ -76,6 +96,18 @@ pub enum PublishBatchError<E> {
     /// The ring is full, and only the calling thread reads the subscriber that is in the way.
     #[error("ring full of events that only this thread reads: waiting would deadlock")]
     WouldDeadlock(E),
+    /// Observers vetoed these events; see [`Observer`](crate::Observer). The others were published.
+    #[error("events vetoed by observers")]
+    #[non_exhaustive]
+    Vetoed {
+        /// The vetoed events.
+        events: E,
+        /// The sequences of the others, from the first to the last.
+        published: Range<u64>,
+    },
+    /// It was published inside of too many observers.
+    #[error("published {MAX_OBSERVER_DEPTH} observers deep")]
+    TooDeep(E),
 }
 
 macro_rules! gives_back {
@@ -99,14 +131,16 @@ macro_rules! gives_back {
 }
 
 gives_back!(PublishError, into_event: "The event that was refused.",
-    Self::Closed(event) | Self::WouldDeadlock(event) | Self::Exclusive(event) => event);
+    Self::Closed(event) | Self::WouldDeadlock(event) | Self::Exclusive(event) | Self::Vetoed(event)
+        | Self::TooDeep(event) => event);
 gives_back!(TryPublishError, into_event: "The event that was refused.",
-    Self::Full(event) | Self::Closed(event) => event);
+    Self::Full(event) | Self::Closed(event) | Self::Vetoed(event) | Self::TooDeep(event) => event);
 gives_back!(PublishTimeoutError, into_event: "The event that was refused.",
-    Self::Timeout(event) | Self::Closed(event) | Self::WouldDeadlock(event) => event);
+    Self::Timeout(event) | Self::Closed(event) | Self::WouldDeadlock(event) | Self::Vetoed(event)
+        | Self::TooDeep(event) => event);
 gives_back!(PublishBatchError, into_events: "The events that were not published.",
     Self::TooLarge { events, .. } | Self::Full(events) | Self::Closed(events)
-        | Self::WouldDeadlock(events) => events);
+        | Self::WouldDeadlock(events) | Self::Vetoed { events, .. } | Self::TooDeep(events) => events);
 
 /// Why a topic gave out no publisher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

@@ -1,14 +1,18 @@
 //! The only publisher of its topic.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::core::{Core, Role};
+use super::dead_letters;
 use super::error::{
     PublishBatchError, PublishError, PublishTimeoutError, PublisherError, TryPublishError,
 };
-use super::publish::{self, Announce, Patience, Refusal};
+use super::given_back::{BatchRest, Draft};
+use super::observers::Walker;
+use super::publish::{self, Announce, HELD, Patience, Refusal};
 use crate::ring::SoleWriter;
 use crate::sync::Arc;
 
@@ -41,6 +45,10 @@ pub struct ExclusivePublisher<T: Send + Sync + 'static> {
     core: Arc<Core<T>>,
     /// Made when there is a ring. `Option`, as it gives the ring back before the publisher is signed off.
     writer: Option<SoleWriter<T>>,
+    /// Made when there are observers.
+    walker: OnceCell<Walker<T>>,
+    /// Batches are collected here to be shown to them.
+    batch: Vec<T>,
 }
 
 impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
@@ -49,6 +57,8 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
         Ok(Self {
             core: Arc::clone(core),
             writer: None,
+            walker: OnceCell::new(),
+            batch: Vec::new(),
         })
     }
 
@@ -73,7 +83,8 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
     ///
     /// # Errors
     ///
-    /// Gives the event back when the topic is closed, or when a lossless subscriber is a full ring behind.
+    /// Gives the event back when the topic is closed, when an [observer](crate::Observer) vetoes it, or when
+    /// a lossless subscriber is a full ring behind.
     #[inline]
     pub fn try_publish(&mut self, event: T) -> Result<u64, TryPublishError<T>> {
         self.one(Patience::Try, event)
@@ -118,11 +129,12 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
 
     /// Publishes an event that is built in its place in the ring, which saves a move of large events.
     ///
-    /// `build` runs when there is room. An event with drop glue is built beside the ring and moved in.
+    /// `build` runs when there is room. An event with drop glue is built beside the ring and moved in; so is
+    /// any event when the topic has observers, and then before there is room, as they come first.
     ///
     /// # Errors
     ///
-    /// As [`publish`](Self::publish); the error gives `build` back.
+    /// As [`publish`](Self::publish); the error gives `build` back, or the event if it was built already.
     ///
     /// # Panics
     ///
@@ -131,17 +143,20 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
     /// # Blocking
     ///
     /// As [`publish`](Self::publish).
-    pub fn publish_with<F>(&mut self, build: F) -> Result<u64, PublishError<F>>
+    pub fn publish_with<F>(&mut self, build: F) -> Result<u64, PublishError<Draft<T, F>>>
     where
         F: FnOnce() -> T,
     {
+        if self.core.observers.is_watched() {
+            return self.publish_built(build);
+        }
         let Some((core, writer)) = self.heard() else {
             return match self.unheard(1) {
                 Some(Ok(sequence)) => {
                     drop(build());
                     Ok(sequence)
                 }
-                Some(Err(refusal)) => Err(refusal.of_publish(build)),
+                Some(Err(refusal)) => Err(refusal.of_publish(Draft::Build(build))),
                 None => self.publish_with(build),
             };
         };
@@ -153,8 +168,21 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
                 drop(old);
                 Ok(sequence)
             }
-            Err(refusal) => Err(refusal.of_publish(build)),
+            Err(refusal) => Err(refusal.of_publish(Draft::Build(build))),
         }
+    }
+
+    #[cold]
+    fn publish_built<F>(&mut self, build: F) -> Result<u64, PublishError<Draft<T, F>>>
+    where
+        F: FnOnce() -> T,
+    {
+        let patience = Patience::Until(None);
+        if let Err(refusal) = self.may_be_shown(patience, 1) {
+            return Err(refusal.of_publish(Draft::Build(build)));
+        }
+        self.one(patience, build())
+            .map_err(|(refusal, event)| refusal.of_publish(Draft::Event(event)))
     }
 
     /// Publishes several events with one claim and one wake-up.
@@ -164,16 +192,23 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
     /// of its sequences are gaps. Returns the sequences from the first to the last event, an empty range
     /// for an empty batch.
     ///
+    /// When the topic has observers, all events are taken from the iterator first, then all are shown to them
+    /// in order, then those that were not vetoed are published.
+    ///
     /// # Errors
     ///
     /// As [`publish`](Self::publish), and when there are more events than the topic's capacity. The error
     /// gives the iterator back, with all events still in it, unless lossy subscribers held so many slots
     /// that the batch had to go in parts.
     ///
+    /// When observers veto some of the events, the others are published, and the error is `Vetoed` with
+    /// those that were vetoed. If there is no room for the others, the error says so and gives back both, the
+    /// vetoed ones first.
+    ///
     /// # Panics
     ///
     /// When the iterator does; the events that it had given are published, and the rest of the batch's
-    /// sequences are gaps.
+    /// sequences are gaps. On a topic with observers nothing is published then.
     ///
     /// # Blocking
     ///
@@ -182,7 +217,7 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
     pub fn publish_batch<I>(
         &mut self,
         events: I,
-    ) -> Result<Range<u64>, PublishBatchError<I::IntoIter>>
+    ) -> Result<Range<u64>, PublishBatchError<BatchRest<I::IntoIter>>>
     where
         I: IntoIterator<Item = T>,
         I::IntoIter: ExactSizeIterator,
@@ -203,7 +238,7 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
     pub fn try_publish_batch<I>(
         &mut self,
         events: I,
-    ) -> Result<Range<u64>, PublishBatchError<I::IntoIter>>
+    ) -> Result<Range<u64>, PublishBatchError<BatchRest<I::IntoIter>>>
     where
         I: IntoIterator<Item = T>,
         I::IntoIter: ExactSizeIterator,
@@ -213,6 +248,62 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
 
     #[inline(always)]
     fn one(&mut self, patience: Patience, event: T) -> Result<u64, (Refusal, T)> {
+        if self.core.observers.is_watched() {
+            // In another place, as what is shown is in memory: without observers it stays in registers.
+            let mut held = Some(event);
+            return self
+                .one_observed(patience, &mut held)
+                .map_err(|refusal| (refusal, held.take().expect(HELD)));
+        }
+        self.one_unobserved(patience, event)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn one_observed(&mut self, patience: Patience, held: &mut Option<T>) -> Result<u64, Refusal> {
+        let event = held.as_ref().expect(HELD);
+        self.may_be_shown(patience, 1)?;
+        self.core.observers.show(self.walker(), event)?;
+        if let Some(published) = self.publish_unheard(held) {
+            return published;
+        }
+        self.one_unobserved(patience, held.take().expect(HELD))
+            .map_err(|(refusal, event)| {
+                *held = Some(event);
+                refusal
+            })
+    }
+
+    /// Publishes the event that is held, if nobody listens; it may stay where it is then, to be dropped.
+    #[inline(always)]
+    fn publish_unheard(&mut self, held: &mut Option<T>) -> Option<Result<u64, Refusal>> {
+        if self.writer.is_none()
+            && let Some(ring) = self.core.ring()
+        {
+            self.writer = Some(SoleWriter::new(Arc::clone(ring)));
+        }
+        dead_letters::publish_unheard(&self.core, self.writer.as_mut(), held)
+    }
+
+    fn may_be_shown(&self, patience: Patience, events: u64) -> Result<(), Refusal> {
+        publish::may_be_shown(&self.core, patience, || {
+            let crowd = match &self.writer {
+                Some(writer) => writer.crowd_before(events),
+                None => self
+                    .core
+                    .ring()
+                    .and_then(|ring| ring.crowd_before_shared(events)),
+            };
+            crowd.is_some()
+        })
+    }
+
+    fn walker(&self) -> &Walker<T> {
+        self.walker.get_or_init(|| self.core.observers.walker())
+    }
+
+    #[inline(always)]
+    fn one_unobserved(&mut self, patience: Patience, event: T) -> Result<u64, (Refusal, T)> {
         if self.writer.is_none() {
             match self.unheard(1) {
                 Some(Ok(sequence)) => return Ok(sequence),
@@ -229,7 +320,7 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
         &mut self,
         mut events: I,
         patience: Patience,
-    ) -> Result<Range<u64>, PublishBatchError<I>>
+    ) -> Result<Range<u64>, PublishBatchError<BatchRest<I>>>
     where
         I: ExactSizeIterator<Item = T>,
     {
@@ -237,37 +328,116 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
         let capacity = self.core.settings().capacity;
         if length > capacity {
             return Err(PublishBatchError::TooLarge {
-                events,
+                events: BatchRest::untouched(events),
                 length,
                 capacity,
             });
         }
+        if self.core.observers.is_watched() {
+            return self.batch_observed(events, length, patience);
+        }
+        self.batch_unobserved(&mut events, length, patience)
+            .map_err(|refusal| refusal.of_batch(BatchRest::untouched(events)))
+    }
+
+    #[cold]
+    fn batch_observed<I>(
+        &mut self,
+        mut events: I,
+        length: usize,
+        patience: Patience,
+    ) -> Result<Range<u64>, PublishBatchError<BatchRest<I>>>
+    where
+        I: ExactSizeIterator<Item = T>,
+    {
+        if let Err(refusal) = self.may_be_shown(patience, length as u64) {
+            return Err(refusal.of_batch(BatchRest::untouched(events)));
+        }
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.extend(events.by_ref().take(length));
+        let mut vetoed = match self.core.observers.show_all(self.walker(), &mut batch) {
+            Ok(vetoed) => vetoed,
+            Err(refusal) => return Err(refusal.of_batch(BatchRest::new(batch, events))),
+        };
+        let buried = self.bury(&mut batch);
+        let mut passed = batch.drain(..);
+        let length = passed.len();
+        let published = self.batch_unobserved(&mut passed, length, patience);
+        match published {
+            Ok(published) => {
+                drop(passed);
+                self.batch = batch;
+                let published = publish::behind(buried, published);
+                if vetoed.is_empty() {
+                    return Ok(published);
+                }
+                Err(PublishBatchError::Vetoed {
+                    events: BatchRest::new(vetoed, events),
+                    published,
+                })
+            }
+            Err(refusal) => {
+                vetoed.extend(passed);
+                Err(refusal.of_batch(BatchRest::new(vetoed, events)))
+            }
+        }
+    }
+
+    /// Publishes the first events of a batch as dead letters, as long as nobody listens.
+    fn bury(&mut self, batch: &mut Vec<T>) -> Option<Range<u64>> {
+        if !self.core.is_deaf() {
+            return None;
+        }
+        let mut range = None;
+        batch.reverse();
+        while let Some(event) = batch.pop() {
+            let mut held = Some(event);
+            let published = match self.core.is_deaf() {
+                true => self.publish_unheard(&mut held),
+                false => None,
+            };
+            match published {
+                Some(Ok(sequence)) => {
+                    range = publish::join(range, Some(sequence..sequence + 1));
+                }
+                None | Some(Err(_)) => {
+                    batch.extend(held);
+                    break;
+                }
+            }
+        }
+        batch.reverse();
+        range
+    }
+
+    /// Publishes `length` events, or as many as there are.
+    #[inline(always)]
+    fn batch_unobserved<I>(
+        &mut self,
+        events: &mut I,
+        length: usize,
+        patience: Patience,
+    ) -> Result<Range<u64>, Refusal>
+    where
+        I: ExactSizeIterator<Item = T>,
+    {
         let Some((core, writer)) = self.heard() else {
             return match self.unheard(length as u64) {
                 Some(Ok(first)) => {
                     events.take(length).for_each(drop);
                     Ok(first..first + length as u64)
                 }
-                Some(Err(_)) => Err(PublishBatchError::Closed(events)),
-                None => self.batch(events, patience),
+                Some(Err(refusal)) => Err(refusal),
+                None => self.batch_unobserved(events, length, patience),
             };
         };
         let mut range: Option<Range<u64>> = None;
         let mut left = length;
         while left > 0 {
-            let claimed = match publish::claim(core, writer, patience, left as u64) {
-                Ok(claimed) => claimed,
-                Err(Refusal::Closed) => return Err(PublishBatchError::Closed(events)),
-                Err(Refusal::WouldDeadlock) => {
-                    return Err(PublishBatchError::WouldDeadlock(events));
-                }
-                Err(Refusal::Full | Refusal::Timeout | Refusal::Unread) => {
-                    return Err(PublishBatchError::Full(events));
-                }
-            };
+            let claimed = publish::claim(core, writer, patience, left as u64)?;
             let count = claimed.room();
             let announce = Announce::new::<SoleWriter<T>>(core);
-            let part = writer.ring().write_all(claimed, &mut events, drop);
+            let part = writer.ring().write_all(claimed, events, drop);
             drop(announce);
             range = publish::join(range, part);
             // An iterator that ends early ends the batch.
@@ -286,7 +456,7 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
     #[cold]
     #[inline(never)]
     fn unheard(&mut self, events: u64) -> Option<Result<u64, Refusal>> {
-        if let Some(taken) = self.core.publish_unheard(events) {
+        if let Some(taken) = self.core.publish_unheard::<false>(events) {
             return Some(taken.map_err(|_| Refusal::Closed));
         }
         let ring = self.core.ring().expect("there is a ring now");

@@ -3,23 +3,37 @@
 //! | file         | what                                                        |
 //! |--------------|-------------------------------------------------------------|
 //! | `settings`   | what a topic is opened with                                 |
+//! | `unheard`    | sequences before there is a ring                            |
 //! | `core`       | what the handles of one topic share                         |
 //! | `topic`      | the handle that makes publishers and subscribers            |
 //! | `publish`    | claiming with patience, for both kinds of publisher         |
 //! | `publisher`, `exclusive` | the two kinds                                   |
+//! | `given_back` | what refused batches and builds come back in           |
 //! | `subscriber`, `batch`, `iter` | reading                                    |
 //! | `subscriber_builder` | a subscriber's name, overflow, filter, start        |
 //! | `stage`, `editor` | who comes after others, who changes events in place    |
 //! | `ready_hook` | waking somebody else's loop                            |
 //! | `overflow`, `wait` | the choices                                           |
+//! | `observer`, `observers` | who is called inline, and the walk that calls them |
+//! | `dead_letters` | events that nobody listened to                            |
 //! | `snapshot`   | numbers for people                                          |
+//!
+//! # Edges
+//!
+//! | edge   | store                         | load                   | carries                          | model                                   |
+//! |--------|-------------------------------|------------------------|----------------------------------|-----------------------------------------|
+//! | `seal` | `Unheard::seal`, then heavy   | `Unheard::take`, light | Dekker: first subscriber against publish | `topic::ring_appears_under_a_publisher` |
 
 mod batch;
 mod core;
+mod dead_letters;
 mod editor;
 mod error;
 mod exclusive;
+mod given_back;
 mod iter;
+mod observer;
+mod observers;
 mod overflow;
 mod publish;
 mod publisher;
@@ -30,6 +44,7 @@ mod stage;
 mod subscriber;
 mod subscriber_builder;
 mod topic;
+mod unheard;
 mod wait;
 
 pub(crate) use self::core::Core;
@@ -37,17 +52,21 @@ pub(crate) use publish::{GRACE, Refusal};
 pub(crate) use settings::Settings;
 
 pub use batch::{Batch, Meta};
+pub use dead_letters::DeadLetter;
 pub use editor::Editor;
 pub use error::{
     PollError, PublishBatchError, PublishError, PublishTimeoutError, PublisherError, RecvError,
     RecvTimeoutError, SubscribeError, TryPublishError, TryRecvError,
 };
 pub use exclusive::ExclusivePublisher;
+pub use given_back::{BatchRest, Draft};
 pub use iter::{Iter, TryIter};
+pub use observer::{Observer, ObserverPanic};
+pub use observers::MAX_OBSERVER_DEPTH;
 pub use overflow::{Overflow, Start};
 pub use publisher::Publisher;
 pub use settings::{MAX_CAPACITY, MAX_NAME};
-pub use snapshot::{SubscriberSnapshot, TopicSnapshot};
+pub use snapshot::{ObserverSnapshot, SubscriberSnapshot, TopicSnapshot};
 pub use stage::Stage;
 pub use subscriber::Subscriber;
 pub use subscriber_builder::SubscriberBuilder;

@@ -4,13 +4,16 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::core::Core;
-use super::error::{PublishError, PublishTimeoutError, TryPublishError};
+use super::error::{PublishBatchError, PublishError, PublishTimeoutError, TryPublishError};
 use crate::ring::{Claimed, Obstacle, Ring, SoleWriter, Turn, Whose};
 
 /// How long a publisher stands in front of a ring whose only obstacle is a subscriber that this thread
 /// opened and that nobody has read yet. The subscriber may be on its way to another thread, which will
 /// read it; after this time the answer is that waiting would deadlock.
 pub(crate) const GRACE: Duration = Duration::from_secs(1);
+
+/// An event that is shown to observers lies in an option: it is not moved again before it is published.
+pub(crate) const HELD: &str = "the event is held until it is published";
 
 /// How long to wait for room.
 #[derive(Clone, Copy, Debug)]
@@ -33,12 +36,24 @@ pub(crate) enum Refusal {
     /// Full, and nobody has read yet the subscriber in the way, which this thread has opened; told by
     /// [`Patience::Offer`] only.
     Unread,
+    Vetoed,
+    TooDeep,
 }
 
 impl Refusal {
+    pub(crate) fn of_offer(whose: Whose) -> Self {
+        match whose {
+            Whose::ReadHere => Self::WouldDeadlock,
+            Whose::OpenedHere => Self::Unread,
+            Whose::Others => Self::Full,
+        }
+    }
+
     pub(crate) fn of_publish<T>(self, event: T) -> PublishError<T> {
         match self {
             Self::WouldDeadlock => PublishError::WouldDeadlock(event),
+            Self::Vetoed => PublishError::Vetoed(event),
+            Self::TooDeep => PublishError::TooDeep(event),
             _ => PublishError::Closed(event),
         }
     }
@@ -46,6 +61,8 @@ impl Refusal {
     pub(crate) fn of_try<T>(self, event: T) -> TryPublishError<T> {
         match self {
             Self::Closed => TryPublishError::Closed(event),
+            Self::Vetoed => TryPublishError::Vetoed(event),
+            Self::TooDeep => TryPublishError::TooDeep(event),
             _ => TryPublishError::Full(event),
         }
     }
@@ -54,7 +71,18 @@ impl Refusal {
         match self {
             Self::Closed => PublishTimeoutError::Closed(event),
             Self::WouldDeadlock => PublishTimeoutError::WouldDeadlock(event),
+            Self::Vetoed => PublishTimeoutError::Vetoed(event),
+            Self::TooDeep => PublishTimeoutError::TooDeep(event),
             _ => PublishTimeoutError::Timeout(event),
+        }
+    }
+
+    pub(crate) fn of_batch<E>(self, events: E) -> PublishBatchError<E> {
+        match self {
+            Self::Closed => PublishBatchError::Closed(events),
+            Self::WouldDeadlock => PublishBatchError::WouldDeadlock(events),
+            Self::TooDeep => PublishBatchError::TooDeep(events),
+            _ => PublishBatchError::Full(events),
         }
     }
 }
@@ -158,6 +186,22 @@ pub(crate) fn one<T, W: Writer<T>>(
     Ok(sequence)
 }
 
+/// Whether events may be shown to observers: not if the topic would refuse them anyway, as far as a look
+/// can tell. `full` tells whether there is no room, to those who will not wait.
+pub(crate) fn may_be_shown<T>(
+    core: &Core<T>,
+    patience: Patience,
+    full: impl FnOnce() -> bool,
+) -> Result<(), Refusal> {
+    if core.looks_closed() {
+        return Err(Refusal::Closed);
+    }
+    match patience {
+        Patience::Try if full() => Err(Refusal::Full),
+        _ => Ok(()),
+    }
+}
+
 /// Claims one sequence.
 #[inline(always)]
 pub(crate) fn turn<T, W: Writer<T>>(
@@ -222,8 +266,7 @@ fn claim_patiently<T, W: Writer<T>>(
 ) -> Result<Claimed, Refusal> {
     let deadline = match (obstacle, patience) {
         (Obstacle::Closed, _) => return Err(Refusal::Closed),
-        (Obstacle::Full(Whose::ReadHere), Patience::Offer) => return Err(Refusal::WouldDeadlock),
-        (Obstacle::Full(Whose::OpenedHere), Patience::Offer) => return Err(Refusal::Unread),
+        (Obstacle::Full(whose), Patience::Offer) => return Err(Refusal::of_offer(whose)),
         (_, Patience::Try | Patience::Offer) => return Err(Refusal::Full),
         (Obstacle::Full(Whose::ReadHere), _) => return Err(Refusal::WouldDeadlock),
         (_, Patience::Until(deadline)) => deadline,
@@ -261,6 +304,15 @@ fn claim_patiently<T, W: Writer<T>>(
     };
     core.blocked.note(since);
     outcome
+}
+
+/// The sequences of a batch of which a part went before the ring.
+pub(crate) fn behind(before: Option<Range<u64>>, rest: Range<u64>) -> Range<u64> {
+    match before {
+        Some(before) if rest.is_empty() => before,
+        Some(before) => before.start..rest.end,
+        None => rest,
+    }
 }
 
 /// The sequences of a batch that went in parts, from the first to the last.

@@ -1,15 +1,17 @@
 //! One of several publishers.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::core::{Core, Role};
+use super::dead_letters;
 use super::error::{
     PublishBatchError, PublishError, PublishTimeoutError, PublisherError, TryPublishError,
 };
-use super::publish::{self, Announce, Patience, Refusal};
+use super::observers::Walker;
+use super::publish::{self, Announce, HELD, Patience, Refusal};
 use crate::ring::Ring;
 use crate::sync::Arc;
 
@@ -45,6 +47,8 @@ pub struct Publisher<T: Send + Sync + 'static> {
     /// others wait for; and what they replace is kept here until they are done.
     batch: Cell<Vec<T>>,
     replaced: Cell<Vec<T>>,
+    /// Made when there are observers.
+    walker: OnceCell<Walker<T>>,
 }
 
 impl<T: Send + Sync + 'static> Publisher<T> {
@@ -54,6 +58,7 @@ impl<T: Send + Sync + 'static> Publisher<T> {
             core: Arc::clone(core),
             batch: Cell::default(),
             replaced: Cell::default(),
+            walker: OnceCell::new(),
         })
     }
 
@@ -63,8 +68,8 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     ///
     /// # Errors
     ///
-    /// Gives the event back when the topic is closed, and when the ring is full and only the calling thread
-    /// reads the lossless subscriber in the way. A thread reads a subscriber if it was the last to do so;
+    /// Gives the event back when the topic is closed, when an [observer](crate::Observer) vetoes it, and when
+    /// the ring is full and only the calling thread reads the lossless subscriber in the way. A thread reads a subscriber if it was the last to do so;
     /// for one that it opened and nobody has read yet, the answer comes after a second.
     ///
     /// # Blocking
@@ -73,7 +78,7 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     /// [`WaitStrategy`](crate::WaitStrategy). Lossy subscribers are never waited for.
     #[inline]
     pub fn publish(&self, event: T) -> Result<u64, PublishError<T>> {
-        one_shared(&self.core, Patience::Until(None), event)
+        self.one(Patience::Until(None), event)
             .map_err(|(refusal, event)| refusal.of_publish(event))
     }
 
@@ -81,11 +86,11 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     ///
     /// # Errors
     ///
-    /// Gives the event back when the topic is closed, when a lossless subscriber is a full ring behind, or
-    /// when another publisher is in the middle of a publish a full ring ago.
+    /// Gives the event back when the topic is closed, when an [observer](crate::Observer) vetoes it, when a
+    /// lossless subscriber is a full ring behind, or when another publisher is in the middle of a publish a full ring ago.
     #[inline]
     pub fn try_publish(&self, event: T) -> Result<u64, TryPublishError<T>> {
-        one_shared(&self.core, Patience::Try, event)
+        self.one(Patience::Try, event)
             .map_err(|(refusal, event)| refusal.of_try(event))
     }
 
@@ -123,9 +128,81 @@ impl<T: Send + Sync + 'static> Publisher<T> {
         self.publish_until(event, Some(deadline))
     }
 
-    /// As `try_publish`, telling also whether only the calling thread could make room.
+    /// As `try_publish`, telling also whether only the calling thread could make room, and without showing
+    /// the event to observers: it may be offered several times.
     pub(crate) fn offer(&self, event: T) -> Result<u64, (Refusal, T)> {
         one_shared(&self.core, Patience::Offer, event)
+    }
+
+    /// As `offer`, for an event that was kept: nobody may listen any more.
+    pub(crate) fn offer_kept(&self, event: T) -> Result<u64, (Refusal, T)> {
+        let mut held = Some(event);
+        if self.core.is_deaf()
+            && let Some(Ok(sequence)) = self.publish_unheard(&mut held)
+        {
+            return Ok(sequence);
+        }
+        self.offer(held.expect(HELD))
+    }
+
+    /// Shows an event that will be offered to the observers.
+    pub(crate) fn show(&self, event: &T) -> Result<(), Refusal> {
+        self.show_with(Patience::Offer, event)
+    }
+
+    /// What an offer would be refused for now, for want of room.
+    pub(crate) fn crowd(&self) -> Option<Refusal> {
+        let whose = self.core.ring()?.crowd_before_shared(1)?;
+        Some(Refusal::of_offer(whose))
+    }
+
+    #[inline(always)]
+    fn one(&self, patience: Patience, event: T) -> Result<u64, (Refusal, T)> {
+        if self.core.observers.is_watched() {
+            // In another place, as what is shown is in memory: without observers it stays in registers.
+            let mut held = Some(event);
+            return self
+                .one_observed(patience, &mut held)
+                .map_err(|refusal| (refusal, held.take().expect(HELD)));
+        }
+        one_shared(&self.core, patience, event)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn one_observed(&self, patience: Patience, held: &mut Option<T>) -> Result<u64, Refusal> {
+        let event = held.as_ref().expect(HELD);
+        self.show_with(patience, event)?;
+        if let Some(published) = self.publish_unheard(held) {
+            return published;
+        }
+        one_shared(&self.core, patience, held.take().expect(HELD)).map_err(|(refusal, event)| {
+            *held = Some(event);
+            refusal
+        })
+    }
+
+    /// Publishes the event that is held, if nobody listens; it may stay where it is then, to be dropped.
+    #[inline(always)]
+    pub(crate) fn publish_unheard(&self, held: &mut Option<T>) -> Option<Result<u64, Refusal>> {
+        let mut ring = self.core.ring().map(|ring| &**ring);
+        dead_letters::publish_unheard(&self.core, ring.as_mut(), held)
+    }
+
+    fn show_with(&self, patience: Patience, event: &T) -> Result<(), Refusal> {
+        self.may_be_shown(patience, 1)?;
+        self.core.observers.show(self.walker(), event)
+    }
+
+    fn may_be_shown(&self, patience: Patience, events: u64) -> Result<(), Refusal> {
+        publish::may_be_shown(&self.core, patience, || {
+            let ring = self.core.ring();
+            ring.is_some_and(|ring| ring.crowd_before_shared(events).is_some())
+        })
+    }
+
+    fn walker(&self) -> &Walker<T> {
+        self.walker.get_or_init(|| self.core.observers.walker())
     }
 
     pub(crate) fn core(&self) -> &Arc<Core<T>> {
@@ -137,20 +214,25 @@ impl<T: Send + Sync + 'static> Publisher<T> {
         event: T,
         deadline: Option<Instant>,
     ) -> Result<u64, PublishTimeoutError<T>> {
-        one_shared(&self.core, Patience::Until(deadline), event)
+        self.one(Patience::Until(deadline), event)
             .map_err(|(refusal, event)| refusal.of_timeout(event))
     }
 
     /// Publishes several events with one claim and one wake-up.
     ///
-    /// The events are taken from the iterator before anything is claimed. They get adjacent places in the
-    /// order, unless lossy subscribers hold so many slots that the batch has to go in parts. Returns the
-    /// sequences from the first to the last, an empty range for an empty batch.
+    /// The events are taken from the iterator, and shown to the observers in order, before anything is
+    /// claimed. They get adjacent places in the order, unless lossy subscribers hold so many slots that the
+    /// batch has to go in parts. Returns the sequences from the first to the last, an empty range for an
+    /// empty batch.
     ///
     /// # Errors
     ///
     /// As [`publish`](Self::publish), and when there are more events than the topic's capacity. The error
     /// holds the events that were not published, which is all of them unless the batch went in parts.
+    ///
+    /// When observers veto some of the events, the others are published, and the error is `Vetoed` with
+    /// those that were vetoed. If there is no room for the others, the error says so and holds both, the
+    /// vetoed ones first.
     ///
     /// # Panics
     ///
@@ -202,9 +284,21 @@ impl<T: Send + Sync + 'static> Publisher<T> {
                 capacity,
             });
         }
+        let mut vetoed = Vec::new();
+        if self.core.observers.is_watched() {
+            let shown = self
+                .may_be_shown(patience, length as u64)
+                .and_then(|()| self.core.observers.show_all(self.walker(), &mut batch));
+            match shown {
+                Ok(taken_out) => vetoed = taken_out,
+                Err(refusal) => return Err(refusal.of_batch(batch)),
+            }
+        }
+        let buried = self.bury(&mut batch);
+        let length = batch.len();
         let range = match self.core.ring() {
             Some(ring) => self.batch_to(ring, &mut batch, patience),
-            None => match self.core.publish_unheard(length as u64) {
+            None => match self.core.publish_unheard::<true>(length as u64) {
                 Some(Ok(first)) => {
                     batch.clear();
                     Ok(first..first + length as u64)
@@ -217,16 +311,46 @@ impl<T: Send + Sync + 'static> Publisher<T> {
             },
         };
         match range {
-            Ok(range) => {
+            Ok(published) => {
                 self.batch.set(batch);
-                Ok(range)
+                let published = publish::behind(buried, published);
+                if vetoed.is_empty() {
+                    return Ok(published);
+                }
+                Err(PublishBatchError::Vetoed {
+                    events: vetoed,
+                    published,
+                })
             }
-            Err(Refusal::Closed) => Err(PublishBatchError::Closed(batch)),
-            Err(Refusal::WouldDeadlock) => Err(PublishBatchError::WouldDeadlock(batch)),
-            Err(Refusal::Full | Refusal::Timeout | Refusal::Unread) => {
-                Err(PublishBatchError::Full(batch))
+            Err(refusal) => {
+                batch.splice(..0, vetoed);
+                Err(refusal.of_batch(batch))
             }
         }
+    }
+
+    /// Publishes the first events of a batch as dead letters, as long as nobody listens.
+    fn bury(&self, batch: &mut Vec<T>) -> Option<Range<u64>> {
+        if !self.core.is_deaf() {
+            return None;
+        }
+        let mut range = None;
+        batch.reverse();
+        while let Some(event) = batch.pop() {
+            let mut held = Some(event);
+            let published = self.core.is_deaf().then(|| self.publish_unheard(&mut held));
+            match published.flatten() {
+                Some(Ok(sequence)) => {
+                    range = publish::join(range, Some(sequence..sequence + 1));
+                }
+                None | Some(Err(_)) => {
+                    batch.extend(held);
+                    break;
+                }
+            }
+        }
+        batch.reverse();
+        range
     }
 
     /// Publishes what is in `batch` and takes it out.
@@ -281,11 +405,49 @@ pub(crate) fn one_shared<T>(
     publish::one(core, &mut &**ring, patience, event)
 }
 
+/// Publishes one event for somebody who has no publisher.
+pub(crate) fn one_ambient<T>(core: &Core<T>, event: T) -> Result<u64, (Refusal, T)> {
+    one_without_publisher(core, Patience::Until(None), event)
+}
+
+/// As `one_ambient`, without waiting for room.
+pub(crate) fn try_ambient<T>(core: &Core<T>, event: T) -> Result<u64, (Refusal, T)> {
+    one_without_publisher(core, Patience::Try, event)
+}
+
+fn one_without_publisher<T>(
+    core: &Core<T>,
+    patience: Patience,
+    event: T,
+) -> Result<u64, (Refusal, T)> {
+    if core.observers.is_watched() {
+        let full = || {
+            let ring = core.ring();
+            ring.is_some_and(|ring| ring.crowd_before_shared(1).is_some())
+        };
+        let shown = publish::may_be_shown(core, patience, full)
+            .and_then(|()| core.observers.show_without_walker(&event));
+        if let Err(refusal) = shown {
+            return Err((refusal, event));
+        }
+    }
+    let mut held = Some(event);
+    if core.observers.has_dead_letters() {
+        let mut ring = core.ring().map(|ring| &**ring);
+        match dead_letters::publish_unheard(core, ring.as_mut(), &mut held) {
+            Some(Ok(sequence)) => return Ok(sequence),
+            Some(Err(refusal)) => return Err((refusal, held.expect(HELD))),
+            None => {}
+        }
+    }
+    one_shared(core, patience, held.expect(HELD))
+}
+
 /// The sequence of an event that nobody listens to; `None` when there is a ring now.
 #[cold]
 #[inline(never)]
 fn unheard<T>(core: &Core<T>) -> Result<Option<u64>, Refusal> {
-    core.publish_unheard(1)
+    core.publish_unheard::<true>(1)
         .transpose()
         .map_err(|_| Refusal::Closed)
 }
@@ -298,6 +460,7 @@ impl<T: Send + Sync + 'static> Clone for Publisher<T> {
             core: Arc::clone(&self.core),
             batch: Cell::default(),
             replaced: Cell::default(),
+            walker: OnceCell::new(),
         }
     }
 }

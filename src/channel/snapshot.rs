@@ -1,5 +1,6 @@
 //! Numbers for people: who publishes, who listens, who is slow.
 
+use std::panic::Location;
 use std::time::Duration;
 
 use super::core::Core;
@@ -36,6 +37,28 @@ pub struct TopicSnapshot {
     pub blocked_time: Duration,
     /// The topic's subscribers, in no particular order.
     pub subscribers: Vec<SubscriberSnapshot>,
+    /// The topic's observers, in the order in which they are called.
+    pub observers: Vec<ObserverSnapshot>,
+    /// Events that went to the topic of [dead letters](crate::Topic::dead_letters_to).
+    pub dead_letters: u64,
+    /// Events that should have gone there, and found no room.
+    pub dead_letters_lost: u64,
+    /// Whether the topic has its ring, which is as large as its capacity asks for.
+    pub allocated: bool,
+}
+
+/// What is known of an observer.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ObserverSnapshot {
+    /// Where it was added.
+    pub location: &'static Location<'static>,
+    /// Its priority.
+    pub priority: i32,
+    /// Whether it is there for one event.
+    pub once: bool,
+    /// How often it panicked.
+    pub panics: u64,
 }
 
 /// A subscriber's numbers at one moment.
@@ -100,6 +123,15 @@ impl TopicSnapshot {
             blocked: core.blocked.times(),
             blocked_time: core.blocked.total(),
             subscribers,
+            observers: core.observers.snapshot(|facts| ObserverSnapshot {
+                location: facts.location,
+                priority: facts.priority,
+                once: facts.once,
+                panics: facts.panics.get(),
+            }),
+            dead_letters: core.dead_letters.delivered(),
+            dead_letters_lost: core.dead_letters.lost(),
+            allocated: core.ring().is_some(),
         }
     }
 }

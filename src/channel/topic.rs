@@ -6,14 +6,17 @@ use super::core::Core;
 use super::error::{PublishError, PublisherError, SubscribeError};
 use super::exclusive::ExclusivePublisher;
 use super::overflow::{Overflow, Start};
-use super::publish::Patience;
-use super::publisher::{Publisher, one_shared};
+use super::publisher::{Publisher, one_ambient};
 use super::snapshot::TopicSnapshot;
 use super::subscriber::Subscriber;
 use super::subscriber_builder::SubscriberBuilder;
 use crate::sync::Arc;
 
 /// A typed event channel: what is published to it, every subscriber sees, in one order.
+///
+/// [`subscribe`](Topic::subscribe) is always queued: the event is read later, on the reader's own thread.
+/// [`observe`](Topic::observe) is always inline: a closure runs on the publisher's thread, before the event
+/// enters the ring, and may veto it.
 ///
 /// A topic is a handle: cheap to clone, and dropping it closes nothing. Its ring is allocated when the
 /// first subscriber joins, or with the topic if it was opened with
@@ -92,8 +95,9 @@ impl<T: Send + Sync + 'static> Topic<T> {
     /// As [`Publisher::publish`].
     pub fn publish(&self, event: T) -> Result<u64, PublishError<T>> {
         match self.core.register_ambient() {
-            Ok(()) => one_shared(&self.core, Patience::Until(None), event)
-                .map_err(|(refusal, event)| refusal.of_publish(event)),
+            Ok(()) => {
+                one_ambient(&self.core, event).map_err(|(refusal, event)| refusal.of_publish(event))
+            }
             Err(PublisherError::Closed) => Err(PublishError::Closed(event)),
             Err(_) => Err(PublishError::Exclusive(event)),
         }

@@ -172,5 +172,29 @@ fn ring_appears_under_a_publisher() {
             next = Some(event + 1);
         }
         assert!(next.is_none_or(|next| next == 2));
+        assert_eq!(topic.snapshot().published, 2);
+    });
+}
+
+/// The first subscriber allocates the ring beside two publishers that have found none: no sequence is given
+/// to two events, and what was taken in vain is not counted.
+#[test]
+fn ring_appears_under_two_publishers() {
+    explore(Some(2), || {
+        let topic = topic(2);
+        let publishers = [topic.publisher().unwrap(), topic.publisher().unwrap()];
+        let [one, other] = publishers.map(|publisher| {
+            thread::spawn(move || {
+                let sequence = publisher.publish(0).unwrap();
+                (sequence, publisher)
+            })
+        });
+        let mut subscriber = topic.subscribe();
+        let (one, _one) = one.join().unwrap();
+        let (other, _other) = other.join().unwrap();
+        assert_ne!(one, other);
+        assert_eq!(topic.snapshot().published, 2);
+        let heard = std::iter::from_fn(|| subscriber.try_recv().ok()).count();
+        assert!(heard <= 2);
     });
 }

@@ -256,6 +256,17 @@ impl<T> Ring<T> {
         gating
     }
 
+    /// Who leaves no room for `events` events at `head`, as it looks now; nothing is planned, nobody pushed.
+    pub(super) fn crowded_by(&self, head: u64, events: u64) -> Option<Whose> {
+        if head + events <= self.room_behind(self.gating(), head, events, 0) {
+            return None;
+        }
+        match self.full(head, events, 0) {
+            Obstacle::Full(whose) => Some(whose),
+            Obstacle::Unfinished | Obstacle::Closed => None,
+        }
+    }
+
     /// The first sequence that may not be claimed while a gating member still needs `gating`; the claim is
     /// one of `span` sequences at `head`, of which `stepped` are stepped over.
     fn room_behind(&self, gating: u64, head: u64, span: u64, stepped: u64) -> u64 {

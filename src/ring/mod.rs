@@ -22,6 +22,9 @@
 //!   passed the sequence, or had left (edges `after`, `again`).
 //! - **R8** An editor touches only events that its cursor has not passed, and passes them when the closures
 //!   that were given them have returned or unwound.
+//! - **R9** The slot of a loan is read only by a borrower that has said where it is before it saw the loan not
+//!   recalled; it is emptied under the lender's lock, after the recall's barrier, when no borrower is there
+//!   that was there at the barrier.
 //!
 //! # Edges
 //!
@@ -44,6 +47,7 @@
 //! production, where it only binds the compiler; `ci/mutants/orderings.txt` looks at them without it.
 
 mod gate;
+mod loan;
 mod member;
 mod members;
 mod reader;
@@ -54,6 +58,7 @@ mod upstream;
 mod writer;
 
 pub(crate) use gate::{Obstacle, Whose};
+pub(crate) use loan::Loan;
 pub(crate) use members::Seat;
 pub(crate) use reader::{Events, Found, Origin, Policy, Reader, RefusedJoin};
 pub(crate) use slot::MAX_SEQUENCE;
@@ -168,7 +173,7 @@ impl<T> Ring<T> {
     }
 
     #[inline]
-    fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
     }
 

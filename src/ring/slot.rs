@@ -157,6 +157,25 @@ impl<T> Slot<T> {
             .store(Stamp::hole(sequence, occupied).0, Ordering::Release);
     }
 
+    /// Takes the value out of the slot, if it owns one.
+    ///
+    /// # Safety
+    ///
+    /// No reference into the slot is held, none will be given out, and nobody else writes or takes.
+    pub(crate) unsafe fn take(&self) -> Option<T> {
+        if !Stamp(self.stamp.load(Ordering::Relaxed)).is_occupied() {
+            return None;
+        }
+        // Before the value is the caller's: from here on the slot owns nothing (R6).
+        self.stamp.store(Stamp::hole(0, false).0, Ordering::Relaxed);
+        self.event.with_mut(|cell| {
+            // SAFETY: the pointer comes from the cell, and nobody else touches it now.
+            let value = unsafe { cell.read() };
+            // SAFETY: `occupied` said that the cell owns a value, and this is its only copy (R6).
+            Some(unsafe { value.assume_init() })
+        })
+    }
+
     /// Shows the event to `f`.
     ///
     /// # Safety

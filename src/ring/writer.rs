@@ -8,7 +8,7 @@ use std::mem::needs_drop;
 use std::ops::Range;
 
 use super::Ring;
-use super::gate::{Gate, Obstacle, Plan};
+use super::gate::{Gate, Obstacle, Plan, Whose};
 use crate::sync::Arc;
 
 /// Sequences that one publisher has claimed and fills in order.
@@ -143,6 +143,24 @@ impl<T> Ring<T> {
             return None;
         }
         Some(Turn(sequence))
+    }
+
+    /// Who leaves no room for a shared claim of `events` events: a look, and no promise.
+    pub(crate) fn crowd_before_shared(&self, events: u64) -> Option<Whose> {
+        let head = self.tail.claimed();
+        let planned = head + events <= self.tail.limit();
+        if planned {
+            None
+        } else {
+            self.crowded_by(head, events)
+        }
+    }
+
+    /// Makes a hole of a claimed sequence.
+    pub(crate) fn waste(&self, turn: Turn) -> u64 {
+        let Turn(sequence) = turn;
+        self.skip_rest(sequence, sequence + 1, false);
+        sequence
     }
 
     /// Builds the event of a claimed sequence: in its slot if its type has no drop glue, on the way there
@@ -342,6 +360,16 @@ impl<T> SoleWriter<T> {
     #[inline(always)]
     pub(crate) fn ring(&self) -> &Ring<T> {
         &self.ring
+    }
+
+    /// Who leaves no room for a claim of `events` events: a look, and no promise.
+    pub(crate) fn crowd_before(&self, events: u64) -> Option<Whose> {
+        let planned = self.head + events <= self.stop;
+        if planned {
+            None
+        } else {
+            self.ring.crowded_by(self.head, events)
+        }
     }
 
     /// Claims one sequence, if that needs no plan and the ring is open.

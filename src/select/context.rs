@@ -405,11 +405,13 @@ impl<S> Context<S> {
     /// If the topic's ring has room the event is there when this returns. If not, it waits in the reactor's
     /// outbox, which is flushed between handlers: in order for each topic, and while it waits the topic
     /// counts the reactor as one of its publishers. The reactor goes on handling events meanwhile, and so
-    /// frees the rings it reads: reactors that flood each other make progress, and learn of it here.
+    /// frees the rings it reads: reactors that flood each other make progress, and learn of it here. The
+    /// topic's observers see the event once, here, also if it has to wait.
     ///
     /// # Errors
     ///
-    /// Gives the event back when the topic is closed, and when the ring and the outbox are both full:
+    /// Gives the event back when the topic is closed, when an [observer](crate::Observer) vetoes it, and when
+    /// the ring and the outbox are both full:
     /// `WouldDeadlock` if the subscriber in the way is one that this very thread reads, else `Full`. Events
     /// whose topic closes while they wait are dropped, and counted as
     /// [`undeliverable`](ReactorSnapshot::undeliverable).

@@ -6,7 +6,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::channel::{Publisher, Refusal};
+use crate::channel::{MAX_OBSERVER_DEPTH, Publisher, Refusal};
 use crate::sync::{Arc, Barrier, Bell, ReadySet, Waiter};
 
 /// Why [`Context::publish`](crate::Context::publish) refused an event, with the event.
@@ -23,13 +23,23 @@ pub enum OutboxError<T> {
     /// very thread.
     #[error("outbox full, and the topic's ring is full of events that only this thread reads")]
     WouldDeadlock(T),
+    /// An observer vetoed it; see [`Observer`](crate::Observer).
+    #[error("vetoed by an observer")]
+    Vetoed(T),
+    /// It was published inside of too many observers.
+    #[error("published {MAX_OBSERVER_DEPTH} observers deep")]
+    TooDeep(T),
 }
 
 impl<T> OutboxError<T> {
     /// The event that was refused.
     pub fn into_event(self) -> T {
         match self {
-            Self::Closed(event) | Self::Full(event) | Self::WouldDeadlock(event) => event,
+            Self::Closed(event)
+            | Self::Full(event)
+            | Self::WouldDeadlock(event)
+            | Self::Vetoed(event)
+            | Self::TooDeep(event) => event,
         }
     }
 }
@@ -96,7 +106,7 @@ impl<T: Send + Sync + 'static> AnyQueue for Queue<T> {
         while let Some(event) = events.pop_front() {
             // Counted first, as publishing drops what it overwrites.
             flushed.published += 1;
-            match publisher.offer(event) {
+            match publisher.offer_kept(event) {
                 Ok(_) => {}
                 Err((Refusal::Closed, event)) => {
                     flushed.published -= 1;
@@ -191,6 +201,51 @@ impl Outbox {
     /// Publishes an event, or keeps it until there is room.
     #[inline]
     pub(crate) fn publish<T: Send + Sync + 'static>(
+        &mut self,
+        publisher: &Publisher<T>,
+        event: T,
+    ) -> Result<(), OutboxError<T>> {
+        if publisher.core().observers.is_watched() {
+            // In another place, as what is shown is in memory: without observers it stays in registers.
+            return self.publish_observed(publisher, Some(event));
+        }
+        self.publish_unobserved(publisher, event)
+    }
+
+    /// Shows an event to the observers once, here, and then publishes or keeps it: what is kept is offered
+    /// again and again.
+    #[cold]
+    #[inline(never)]
+    fn publish_observed<T: Send + Sync + 'static>(
+        &mut self,
+        publisher: &Publisher<T>,
+        held: Option<T>,
+    ) -> Result<(), OutboxError<T>> {
+        let event = held.expect("there is an event to publish");
+        if self.len() == self.capacity
+            && let Some(refusal) = publisher.crowd()
+        {
+            return self.keep(publisher, refusal, event);
+        }
+        match publisher.show(&event) {
+            Ok(()) => {
+                let mut held = Some(event);
+                match publisher.publish_unheard(&mut held) {
+                    Some(Ok(_)) => Ok(()),
+                    Some(Err(_)) | None => {
+                        let event = held.expect("what was not published is held");
+                        self.publish_unobserved(publisher, event)
+                    }
+                }
+            }
+            Err(Refusal::Vetoed) => Err(OutboxError::Vetoed(event)),
+            Err(Refusal::TooDeep) => Err(OutboxError::TooDeep(event)),
+            Err(_) => Err(OutboxError::Closed(event)),
+        }
+    }
+
+    #[inline(always)]
+    fn publish_unobserved<T: Send + Sync + 'static>(
         &mut self,
         publisher: &Publisher<T>,
         event: T,

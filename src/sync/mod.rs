@@ -2,7 +2,7 @@
 //!
 //! The same protocols run in production (`native`) and under the model checker (`modelled`); nothing
 //! above this floor asks which of the two it is. What waits and wakes is built here too, from those
-//! names alone: [`Barrier`], [`Parker`], [`WaitSet`], [`ReadySet`], [`Calls`].
+//! names alone: [`Barrier`], [`Parker`], [`WaitSet`], [`ReadySet`], [`Calls`], [`Lender`].
 
 //!
 //! # Edges
@@ -13,6 +13,8 @@
 //! | `ring`  | `ReadySet::{ring, mark}`          | `ReadySet::take`          | what made the source ready       | `select::ready_set`, `ready_set_call` |
 //! | `park`  | `ReadySet::park_by`               | `ReadySet::mark`          | the alarm of a foreign select    | none: foreign to the checker    |
 //! | `ended` | `Calls::end`                      | `Calls::sever`            | what the call did                | `select::sever_waits_for_calls` |
+//! | `recall` | `Visit::enter`, light            | `Lender::wait_for`, heavy | Dekker: borrower against owner   | `observe::recall_against_a_use` |
+//! | `returned` | `Visit::leave`                 | `Place::is_at`            | what was done with the loan      | `observe::recall_against_a_use` |
 
 #[cfg(not(ringbus_loom))]
 mod native;
@@ -26,7 +28,9 @@ pub(crate) use modelled::*;
 
 mod barrier;
 mod calls;
+mod contain;
 mod counter;
+mod lender;
 mod parker;
 mod ready_set;
 mod wait_set;
@@ -34,7 +38,9 @@ mod waiter;
 
 pub(crate) use barrier::Barrier;
 pub(crate) use calls::Calls;
+pub(crate) use contain::contain;
 pub(crate) use counter::Counter;
+pub(crate) use lender::{Borrower, Lender, Uses, Visit};
 pub(crate) use parker::Parker;
 pub(crate) use ready_set::{BITS, Bell, ReadySet};
 pub(crate) use wait_set::WaitSet;

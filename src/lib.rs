@@ -91,6 +91,26 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Many topics as one
+//!
+//! Names of tokens between dots can be followed by a [`Pattern`]: `*` is one token, `>` the rest. A
+//! [`MergedSubscriber`] reads the topics that match, those that are opened later too, and tells with each
+//! event which topic it is of. Names are matched when a topic or a pattern appears, never when an event is
+//! published, and reading costs what is ready, not what is followed.
+//!
+//! ```
+//! # use ringbus::Bus;
+//! let bus = Bus::new();
+//! let mut quotes = bus.subscribe_pattern::<u64>("md.*.btcusdt")?;
+//! bus.topic_named::<u64>("md.spot.btcusdt")?.publish(7)?;
+//! let quote = quotes.recv()?;
+//! assert_eq!((&*quote.topic, quote.event), ("md.spot.btcusdt", 7));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`Lanes`] are for many publishers that need no common order: each has a ring of its own, and a merged
+//! subscriber reads them all.
+//!
 //! # When the ring is full
 //!
 //! Each subscriber has its own [`Overflow`], and those of one topic mix. `Block` makes publishers wait.
@@ -237,6 +257,7 @@
 //! | [`poll`](Subscriber::poll), lossless       | wait-free                          | no             | no                     |
 //! | [`poll`](Editor::poll) of an editor        | wait-free                          | no             | no                     |
 //! | [`poll`](Subscriber::poll), lossy          | lock-free; waits two stores of a publisher that is just pushing it | no | no |
+//! | [`MergedSubscriber::poll`]                 | as `poll`                          | when topics have appeared | no          |
 //! | [`recv`](Subscriber::recv) and its kin     | as above                           | as `T: Clone`  | for an event           |
 //! | [`turn`](Reactor::turn), [`Context::publish`] | as `poll` and `try_publish`         | until the outbox has grown | no          |
 //! | [`select!`], [`run`](Reactor::run)         | as `poll`                          | with foreign channels, when it sleeps | for a source |
@@ -261,7 +282,7 @@ mod sync;
 #[cfg(all(test, ringbus_loom))]
 mod models;
 
-pub use bus::{Bus, Snapshot, TopicBuilder, TopicError};
+pub use bus::{Bus, Lanes, Pattern, PatternError, Snapshot, TopicBuilder, TopicError};
 pub use channel::{
     Batch, BatchRest, DeadLetter, Draft, Editor, ExclusivePublisher, Iter, MAX_CAPACITY, MAX_NAME,
     MAX_OBSERVER_DEPTH, Meta, Observer, ObserverPanic, ObserverSnapshot, Overflow, PollError,
@@ -270,9 +291,9 @@ pub use channel::{
     SubscriberSnapshot, Topic, TopicSnapshot, TryIter, TryPublishError, TryRecvError, WaitStrategy,
 };
 pub use select::{
-    Budget, Clock, Context, Ended, HandlerGuard, HandlerId, HandlerPanic, MissedTicks, OnPanic,
-    OutboxError, Priority, Reactor, ReactorBuilder, ReactorSnapshot, Ready, RunError, Selectable,
-    StopHandle, Turn,
+    Budget, Clock, Context, Delivery, Ended, HandlerGuard, HandlerId, HandlerPanic, MergedBuilder,
+    MergedMeta, MergedSnapshot, MergedSubscriber, MissedTicks, OnPanic, OutboxError, Priority,
+    Reactor, ReactorBuilder, ReactorSnapshot, Ready, RunError, Selectable, StopHandle, Turn,
 };
 
 /// What `select!` expands to; not for users.

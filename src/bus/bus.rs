@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::error::TopicError;
+use super::lanes::Lanes;
 use super::registry::Registry;
 use super::snapshot::Snapshot;
 use super::topic_builder::TopicBuilder;
@@ -65,7 +66,10 @@ impl Bus {
     ///
     /// On a closed bus the topic is closed.
     pub fn topic<T: Send + Sync + 'static>(&self) -> Topic<T> {
-        self.registry().open(None, Settings::default()).0
+        match self.registry().open(None, Settings::default()) {
+            Ok((topic, _)) => topic,
+            Err(_) => unreachable!("patterns follow names, and it has none"),
+        }
     }
 
     /// The topic of this event type and name; opened with default settings if it is not open.
@@ -74,7 +78,8 @@ impl Bus {
     ///
     /// # Errors
     ///
-    /// When the name is empty or longer than [`MAX_NAME`](crate::MAX_NAME) bytes.
+    /// When the name is empty or longer than [`MAX_NAME`](crate::MAX_NAME) bytes, or followed by more lossy
+    /// subscribers than a topic of default capacity takes.
     pub fn topic_named<T: Send + Sync + 'static>(
         &self,
         name: &str,
@@ -85,6 +90,18 @@ impl Bus {
     /// Opens a topic with settings of its own.
     pub fn topic_builder<T: Send + Sync + 'static>(&self) -> TopicBuilder<'_, T> {
         TopicBuilder::new(self.registry())
+    }
+
+    /// The lanes of this event type and name; opened with default settings if they are not open.
+    ///
+    /// Lanes and topics are apart: a topic of the same type and name is another channel, and
+    /// [patterns](crate::Pattern) follow topics only.
+    ///
+    /// # Errors
+    ///
+    /// When the name is empty or longer than [`MAX_NAME`](crate::MAX_NAME) bytes.
+    pub fn lanes<T: Send + Sync + 'static>(&self, name: &str) -> Result<Lanes<T>, TopicError> {
+        self.topic_builder().name(name).open_lanes()
     }
 
     /// Publishes an event to the topic of its type that has no name, where it is not hot: the topic is

@@ -33,6 +33,11 @@ pub enum TopicError {
     /// The topic is open already, and its editors are with whoever opened it.
     #[error("topic is open already, its editors were given to whoever opened it")]
     Open,
+    /// More patterns that lossy subscribers follow match its name than a ring of its capacity has room for.
+    #[error(
+        "topic takes at most {0} lossy subscribers, and more follow its name; a larger capacity takes more"
+    )]
+    TooManyLossy(u64),
     /// The topic is open already, with other settings.
     #[error("topic is open with another {setting}: {existing}, not {wanted}")]
     #[non_exhaustive]

@@ -3,11 +3,18 @@
 #[expect(clippy::module_inception, reason = "the floor is named after its noun")]
 mod bus;
 mod error;
+mod lanes;
+mod pattern;
 mod registry;
 mod snapshot;
 mod topic_builder;
+mod watch;
+
+pub(crate) use watch::Watcher;
 
 pub use bus::Bus;
 pub use error::TopicError;
+pub use lanes::Lanes;
+pub use pattern::{Pattern, PatternError};
 pub use snapshot::Snapshot;
 pub use topic_builder::TopicBuilder;

@@ -2,14 +2,24 @@
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::sync::Arc;
 
-use crate::channel::{Core, Settings, Topic, TopicSnapshot};
-use crate::sync::Mutex;
+use super::error::TopicError;
+use super::lanes::Lanes;
+use super::pattern::Pattern;
+use super::watch::{AnyWatchers, End, Watcher, Watchers};
+use crate::channel::{Core, Settings, SubscribeError, Topic, TopicSnapshot};
+use crate::sync::{Mutex, MutexGuard};
 
 /// The open topics of a bus.
 ///
 /// The lock is never held while a topic is closed or dropped: events may be dropped with it, and their
 /// `Drop` is user code.
+///
+/// Who follows a pattern is joined to a new topic under the lock, before anybody has the topic's handle; and
+/// to the topics that are there when it enters, also under the lock. So it misses nothing in between, and
+/// publishing never asks who follows.
 #[derive(Debug)]
 pub(crate) struct Registry {
     topics: Mutex<Topics>,
@@ -19,6 +29,8 @@ pub(crate) struct Registry {
 struct Topics {
     closed: bool,
     by_key: HashMap<Key, Box<dyn AnyTopic>>,
+    /// By event type.
+    watchers: HashMap<TypeId, Box<dyn AnyWatchers>>,
 }
 
 /// Topics of one name and different types are different topics.
@@ -28,11 +40,14 @@ struct Key {
     name: Option<Box<str>>,
 }
 
-/// A topic whose event type is forgotten.
+/// Stands for the lanes of an event type in a [`Key`]; no event is of this type.
+struct LanesOf<T>(PhantomData<fn() -> T>);
+
+/// A topic or a set of lanes whose event type is forgotten.
 trait AnyTopic: Any + Send + Sync + std::fmt::Debug {
     fn close(&self);
     fn is_closed(&self) -> bool;
-    fn snapshot(&self) -> TopicSnapshot;
+    fn snapshots(&self) -> Vec<TopicSnapshot>;
     fn share(&self) -> Box<dyn AnyTopic>;
     fn as_any(&self) -> &dyn Any;
 }
@@ -46,8 +61,8 @@ impl<T: Send + Sync + 'static> AnyTopic for Topic<T> {
         self.is_closed()
     }
 
-    fn snapshot(&self) -> TopicSnapshot {
-        self.snapshot()
+    fn snapshots(&self) -> Vec<TopicSnapshot> {
+        vec![self.snapshot()]
     }
 
     fn share(&self) -> Box<dyn AnyTopic> {
@@ -56,6 +71,46 @@ impl<T: Send + Sync + 'static> AnyTopic for Topic<T> {
 
     fn as_any(&self) -> &dyn Any {
         self
+    }
+}
+
+impl<T: Send + Sync + 'static> AnyTopic for Lanes<T> {
+    fn close(&self) {
+        self.close();
+    }
+
+    fn is_closed(&self) -> bool {
+        self.is_closed()
+    }
+
+    fn snapshots(&self) -> Vec<TopicSnapshot> {
+        self.snapshots()
+    }
+
+    fn share(&self) -> Box<dyn AnyTopic> {
+        Box::new(self.clone())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl Topics {
+    /// What is open under a key.
+    fn find<H: 'static>(&self, key: &Key) -> Option<&H> {
+        let known = self.by_key.get(key).filter(|topic| !topic.is_closed())?;
+        let handle = known.as_any().downcast_ref::<H>();
+        Some(handle.expect("the key holds the type"))
+    }
+
+    fn watchers<T: Send + Sync + 'static>(&mut self) -> &mut Watchers<T> {
+        let watchers = self
+            .watchers
+            .entry(TypeId::of::<T>())
+            .or_insert_with(|| Box::new(Watchers::<T>::new()));
+        let watchers: &mut dyn Any = &mut **watchers;
+        watchers.downcast_mut().expect("the key is the type")
     }
 }
 
@@ -68,71 +123,142 @@ impl Registry {
 
     /// The open topic of this type and name, or a new one with these settings; `true` if it is new.
     ///
-    /// On a closed bus it is a new one, closed and not kept.
+    /// On a closed bus it is a new one, closed and not kept. Refused when a watcher cannot join.
     pub(crate) fn open<T: Send + Sync + 'static>(
         &self,
         name: Option<&str>,
         settings: Settings,
-    ) -> (Topic<T>, bool) {
+    ) -> Result<(Topic<T>, bool), TopicError> {
         let key = Key {
             event: TypeId::of::<T>(),
             name: name.map(Box::from),
         };
-        let mut topics = self.topics.lock();
-        let known = topics.by_key.get(&key).filter(|topic| !topic.is_closed());
-        if let Some(topic) = known {
-            let topic = topic
-                .as_any()
-                .downcast_ref::<Topic<T>>()
-                .expect("the key holds the type");
-            return (topic.clone(), false);
+        let topics = self.topics.lock();
+        if let Some(topic) = topics.find::<Topic<T>>(&key) {
+            return Ok((topic.clone(), false));
         }
         let topic = Topic::of(Core::new(name, settings));
-        let replaced = if topics.closed {
-            topic.close();
-            None
-        } else {
-            topics.by_key.insert(key, Box::new(topic.clone()))
-        };
-        drop(topics);
-        drop(replaced);
-        (topic, true)
+        Self::enter(topics, key, topic).map(|topic| (topic, true))
     }
 
     /// Adds a topic unless one of this type and name is open; tells whether it did.
     ///
-    /// On a closed bus it is closed, and not kept.
+    /// As `open`, on a closed bus and when a watcher cannot join.
     pub(crate) fn add<T: Send + Sync + 'static>(
         &self,
         name: Option<&str>,
         topic: &Topic<T>,
-    ) -> bool {
+    ) -> Result<bool, TopicError> {
         let key = Key {
             event: TypeId::of::<T>(),
             name: name.map(Box::from),
         };
-        let mut topics = self.topics.lock();
+        let topics = self.topics.lock();
+        if topics.find::<Topic<T>>(&key).is_some() {
+            return Ok(false);
+        }
+        Self::enter(topics, key, topic.clone()).map(|_| true)
+    }
+
+    /// Keeps a new topic, and tells those who watch for its name.
+    fn enter<T: Send + Sync + 'static>(
+        mut topics: MutexGuard<'_, Topics>,
+        key: Key,
+        topic: Topic<T>,
+    ) -> Result<Topic<T>, TopicError> {
         if topics.closed {
             drop(topics);
             topic.close();
-            return true;
+            return Ok(topic);
         }
-        let known = topics.by_key.get(&key).filter(|topic| !topic.is_closed());
-        if known.is_some() {
-            return false;
-        }
-        let replaced = topics.by_key.insert(key, Box::new(topic.clone()));
+        let (told, joined) = topics.watchers::<T>().tell(&topic);
+        let replaced = match joined {
+            Ok(()) => topics.by_key.insert(key, Box::new(topic.clone())),
+            Err(_) => None,
+        };
         drop(topics);
         drop(replaced);
-        true
+        if joined.is_err() {
+            // For those that had joined.
+            topic.close();
+        }
+        drop(told);
+        match joined {
+            Ok(()) => Ok(topic),
+            Err(SubscribeError::TooManyLossy(limit)) => Err(TopicError::TooManyLossy(limit)),
+            Err(_) => unreachable!("a new topic is joined at its first sequence"),
+        }
+    }
+
+    /// The open lanes of this type and name, or new ones with these settings; `true` if they are new.
+    ///
+    /// On a closed bus they are new ones, closed and not kept.
+    pub(crate) fn open_lanes<T: Send + Sync + 'static>(
+        &self,
+        name: Option<&str>,
+        settings: Settings,
+    ) -> (Lanes<T>, bool) {
+        let key = Key {
+            event: TypeId::of::<LanesOf<T>>(),
+            name: name.map(Box::from),
+        };
+        let mut topics = self.topics.lock();
+        if let Some(lanes) = topics.find::<Lanes<T>>(&key) {
+            return (lanes.clone(), false);
+        }
+        let lanes = Lanes::new(name, settings);
+        let replaced = if topics.closed {
+            lanes.close();
+            None
+        } else {
+            topics.by_key.insert(key, Box::new(lanes.clone()))
+        };
+        drop(topics);
+        drop(replaced);
+        (lanes, true)
+    }
+
+    /// Joins a watcher to the open topics whose names match, and to those that will be opened.
+    pub(crate) fn watch<T: Send + Sync + 'static>(
+        &self,
+        pattern: Pattern,
+        watcher: &Arc<dyn Watcher<T>>,
+    ) -> Result<(), SubscribeError> {
+        let mut topics = self.topics.lock();
+        for (key, topic) in &topics.by_key {
+            let name = key.name.as_deref().filter(|name| pattern.matches(name));
+            if key.event != TypeId::of::<T>() || name.is_none() || topic.is_closed() {
+                continue;
+            }
+            let topic = topic.as_any().downcast_ref::<Topic<T>>();
+            // Its reader is the caller, who does not sleep.
+            watcher.join(topic.expect("the key holds the type"), false)?;
+        }
+        let closed = topics.closed;
+        if !closed {
+            topics.watchers::<T>().enter(Some(pattern), watcher);
+        }
+        drop(topics);
+        if closed {
+            watcher.end();
+        }
+        Ok(())
     }
 
     /// Closes every topic, and whatever is opened later. The topics stay listed for the last snapshots.
     pub(crate) fn close(&self) {
-        self.topics.lock().closed = true;
+        let mut topics = self.topics.lock();
+        topics.closed = true;
+        let watchers = std::mem::take(&mut topics.watchers);
+        let ends: Vec<End> = watchers
+            .values()
+            .flat_map(|watchers| watchers.ends())
+            .collect();
+        drop(topics);
         for topic in self.shared() {
             topic.close();
         }
+        ends.into_iter().for_each(|end| end());
     }
 
     fn shared(&self) -> Vec<Box<dyn AnyTopic>> {
@@ -146,7 +272,11 @@ impl Registry {
 
     /// Every topic's numbers, by name and type.
     pub(crate) fn snapshot(&self) -> Vec<TopicSnapshot> {
-        let mut snapshots: Vec<_> = self.shared().iter().map(|topic| topic.snapshot()).collect();
+        let mut snapshots: Vec<_> = self
+            .shared()
+            .iter()
+            .flat_map(|topic| topic.snapshots())
+            .collect();
         snapshots
             .sort_by(|one, other| (&one.name, one.type_name).cmp(&(&other.name, other.type_name)));
         snapshots

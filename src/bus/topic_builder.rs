@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 
 use super::error::TopicError;
+use super::lanes::Lanes;
 use super::registry::Registry;
 use crate::channel::{Editor, MAX_CAPACITY, MAX_NAME, Settings, Topic, WaitStrategy};
 use crate::ring::MAX_SEQUENCE;
@@ -106,10 +107,11 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
     /// # Errors
     ///
     /// When the name, the capacity, the number of events to retain or the first sequence is out of its
-    /// bounds, or when the topic is open already and one of the settings given here differs.
+    /// bounds, when the topic is open already and one of the settings given here differs, or when more lossy
+    /// subscribers follow its name than it takes.
     pub fn open(self) -> Result<Topic<T>, TopicError> {
         let settings = self.settings()?;
-        let (topic, new) = self.registry.open::<T>(self.name.as_deref(), settings);
+        let (topic, new) = self.registry.open::<T>(self.name.as_deref(), settings)?;
         if !new {
             self.check_against(topic.core().settings())?;
         }
@@ -158,10 +160,34 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
         }
         let name = self.name.as_deref();
         let (topic, editors) = Editor::open(name, settings, names);
-        if !self.registry.add(name, &topic) {
+        if !self.registry.add(name, &topic)? {
             return Err(TopicError::Open);
         }
         Ok((topic, editors))
+    }
+
+    /// Opens lanes instead, or finds them: every publisher gets a ring of its own with these settings.
+    ///
+    /// ```
+    /// # use ringbus::Bus;
+    /// let bus = Bus::new();
+    /// let ticks = bus.topic_builder::<u64>().name("ticks").capacity(1 << 14).open_lanes()?;
+    /// assert_eq!(ticks.capacity(), 1 << 14);
+    /// # Ok::<(), ringbus::TopicError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_lanes(self) -> Result<Lanes<T>, TopicError> {
+        let settings = self.settings()?;
+        let (lanes, new) = self
+            .registry
+            .open_lanes::<T>(self.name.as_deref(), settings);
+        if !new {
+            self.check_against(lanes.settings())?;
+        }
+        Ok(lanes)
     }
 
     fn settings(&self) -> Result<Settings, TopicError> {

@@ -156,6 +156,10 @@ pub enum PublisherError {
     /// The topic takes no more events.
     #[error("topic closed")]
     Closed,
+    /// More lossy subscribers read the lanes than the ring of a new lane has room for; said by
+    /// [`Lanes::publisher`](crate::Lanes::publisher).
+    #[error("lane takes at most {0} lossy subscribers; a larger capacity takes more")]
+    TooManyLossy(u64),
 }
 
 /// Why a subscriber could not join.

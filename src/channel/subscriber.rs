@@ -509,6 +509,21 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         }
     }
 
+    /// Says which thread opened this subscriber and which one reads it (0: none yet), for one that was opened
+    /// on behalf of another thread.
+    pub(crate) fn on_behalf_of(&self, opener: u64, reader: u64) {
+        self.reader.on_behalf_of(opener, reader);
+    }
+
+    /// Says that this thread reads.
+    pub(crate) fn note_thread(&mut self) {
+        self.reader.note_thread();
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.listing.core().settings().capacity
+    }
+
     /// Whether there is something to look at: an event, the close, the end of the subscription.
     #[inline]
     pub(crate) fn is_ready(&self) -> bool {

@@ -53,6 +53,11 @@ impl<T: Send + Sync + 'static> Topic<T> {
         &self.core
     }
 
+    /// Whether it has subscribers.
+    pub(crate) fn is_read(&self) -> bool {
+        !self.core.desk().subscribers.is_empty()
+    }
+
     /// The topic's name; `None` for the one found by its type alone.
     pub fn name(&self) -> Option<&str> {
         self.core.name()

@@ -7,6 +7,7 @@
 mod join;
 mod lossless;
 mod lossy;
+mod merged;
 mod observe;
 mod select;
 mod shared;

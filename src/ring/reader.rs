@@ -149,6 +149,12 @@ impl<T> Reader<T> {
         }
     }
 
+    /// Notes which thread opened the member and which one reads it, when neither is the one that joined.
+    pub(crate) fn on_behalf_of(&self, opener: u64, reader: u64) {
+        self.member().opener.set(opener);
+        self.member().reader.set(reader);
+    }
+
     /// Tells what there is, and claims up to `max` sequences of it for a lossy reader.
     #[inline]
     pub(crate) fn find(&mut self, max: u64) -> Found {

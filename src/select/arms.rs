@@ -14,8 +14,8 @@ use crate::sync::{
 
 /// What [`select!`](crate::select!) waits for.
 ///
-/// Implemented by [`Subscriber`] for events that are [`Clone`], by [`Ready`], and by the `Receiver` of
-/// `crossbeam-channel`. Its methods are `select!`'s own.
+/// Implemented by [`Subscriber`] and [`MergedSubscriber`](crate::MergedSubscriber) for events that are
+/// [`Clone`], by [`Ready`], and by the `Receiver` of `crossbeam-channel`. Its methods are `select!`'s own.
 pub trait Selectable {
     /// What its arm is given.
     type Output;
@@ -47,7 +47,7 @@ pub trait Selectable {
 
 /// A thread that waits in `select!`.
 #[doc(hidden)]
-pub struct Waiting(Waiter);
+pub struct Waiting(pub(super) Waiter);
 
 /// The foreign channels of a `select!`.
 #[doc(hidden)]

@@ -35,6 +35,8 @@
 /// |-----------------------------------------|-----------------------------------------------|
 /// | a [`Subscriber<T>`](crate::Subscriber), `T: Clone` | `Result<T, RecvError>`, as of `recv` |
 /// | [`subscriber.ready()`](crate::Subscriber::ready)   | `()`: there may be something to `poll` |
+/// | a [`MergedSubscriber<T>`](crate::MergedSubscriber), `T: Clone` | `Result<Delivery<T>, RecvError>` |
+/// | [`merged.ready()`](crate::MergedSubscriber::ready) | `()`: there may be something to `poll` |
 /// | a `crossbeam_channel::Receiver<M>`      | `Result<M, crossbeam_channel::RecvError>`     |
 ///
 /// If several have something, one of them is taken at random, so that none starves; after `biased;` it is

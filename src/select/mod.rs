@@ -13,6 +13,8 @@
 //! | `outbox`    | events that find no room yet                                 |
 //! | `control`, `handler` | what other threads ask for; names, guards, panics   |
 //! | `arms`, `macros` | `select!`                                               |
+//! | `merged`, `merged_builder`, `merged_source` | many topics read as one source |
+//! | `intake`    | where topics that appear come to a merged subscriber         |
 
 mod arms;
 mod budget;
@@ -24,7 +26,11 @@ mod drive;
 mod edit;
 mod fire;
 mod handler;
+mod intake;
 mod macros;
+mod merged;
+mod merged_builder;
+mod merged_source;
 mod outbox;
 mod reactor;
 pub(crate) mod schedule;
@@ -44,6 +50,8 @@ pub use clock::Clock;
 pub use context::Context;
 pub use control::StopHandle;
 pub use handler::{HandlerGuard, HandlerId, HandlerPanic, OnPanic, Priority};
+pub use merged::{Delivery, MergedMeta, MergedSnapshot, MergedSubscriber};
+pub use merged_builder::MergedBuilder;
 pub use outbox::OutboxError;
 pub use reactor::{Ended, Reactor, RunError};
 pub use snapshot::ReactorSnapshot;

@@ -12,6 +12,7 @@
 //! | `wake`  | `WaitSet::enlist`, heavy barrier  | `WaitSet::notify`, light  | Dekker: waiter against notifier  | `wait::one_waiter`, `select::arm_ring_park_2_sources` |
 //! | `ring`  | `ReadySet::{ring, mark}`          | `ReadySet::take`          | what made the source ready       | `select::ready_set`, `ready_set_call` |
 //! | `park`  | `ReadySet::park_by`               | `ReadySet::mark`          | the alarm of a foreign select    | none: foreign to the checker    |
+//! | `watch` | `ReadySet::watch`                 | `ReadySet::mark`          | whom the alarm is to wake        | `merged::ready_set_watch`       |
 //! | `ended` | `Calls::end`                      | `Calls::sever`            | what the call did                | `select::sever_waits_for_calls` |
 //! | `recall` | `Visit::enter`, light            | `Lender::wait_for`, heavy | Dekker: borrower against owner   | `observe::recall_against_a_use` |
 //! | `returned` | `Visit::leave`                 | `Place::is_at`            | what was done with the loan      | `observe::recall_against_a_use` |

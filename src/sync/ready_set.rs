@@ -27,6 +27,10 @@ const PARKED: u64 = 1 << 63;
 ///
 /// What decides about sleep and wake-up is in one word, so no fence is needed: either the ringer finds
 /// `PARKED`, or the owner's exchange from 0 fails.
+///
+/// An owner whose sources are together one source of somebody else does not sleep here. It names the other to
+/// the alarm, and [watches](Self::watch) instead of parking: the summary gets `PARKED`. Who finds it there
+/// alone wakes the other; until then the owner takes nothing.
 pub(crate) struct ReadySet {
     /// `{ parked: 1 bit, called: 1 bit, word with a mark: 1 bit each }`
     summary: CachePadded<AtomicU64>,
@@ -76,13 +80,28 @@ impl ReadySet {
         self.mark(CALLED);
     }
 
+    /// As `call`, but wakes nobody; tells whether the owner sleeps, and is to be woken.
+    pub(crate) fn call_quietly(&self) -> bool {
+        self.mark_quietly(CALLED)
+    }
+
     fn mark(&self, mark: u64) {
+        if self.mark_quietly(mark) {
+            self.wake();
+        }
+    }
+
+    fn mark_quietly(&self, mark: u64) -> bool {
         // ORDERING: edge `ring`. Pairs with the swap in `take`, and with the exchange in `park`.
-        if self.summary.fetch_or(mark, Ordering::AcqRel) == PARKED {
-            self.parker.unpark();
-            if let Some(alarm) = self.alarm.get() {
-                alarm();
-            }
+        // Edge `watch`. Pairs with the or in `watch`.
+        self.summary.fetch_or(mark, Ordering::AcqRel) == PARKED
+    }
+
+    /// Wakes the owner that was found to sleep.
+    pub(crate) fn wake(&self) {
+        self.parker.unpark();
+        if let Some(alarm) = self.alarm.get() {
+            alarm();
         }
     }
 
@@ -90,6 +109,12 @@ impl ReadySet {
     #[inline]
     pub(crate) fn is_marked(&self) -> bool {
         self.summary.load(Ordering::Relaxed) != 0
+    }
+
+    /// As `is_marked`, for an owner that may be watching.
+    #[inline]
+    pub(crate) fn is_rung(&self) -> bool {
+        self.summary.load(Ordering::Relaxed) & !PARKED != 0
     }
 
     /// Takes all marks, telling the marked bits to `marked`.
@@ -129,6 +154,19 @@ impl ReadySet {
             sleep();
             self.summary.fetch_and(!PARKED, Ordering::Relaxed);
         }
+    }
+
+    /// Asks for the alarm at the next mark, and does not sleep; false if there is a mark already. What the
+    /// alarm wakes must be known to it before.
+    pub(crate) fn watch(&self) -> bool {
+        // ORDERING: edge `watch`. Pairs with the or in `mark_quietly`: who finds `PARKED` sees whom the alarm
+        // is to wake. An or, so that it follows every mark that it does not see, also when it was asked before.
+        self.summary.fetch_or(PARKED, Ordering::Release) & !PARKED == 0
+    }
+
+    /// Does without the alarm again.
+    pub(crate) fn unwatch(&self) {
+        self.summary.fetch_and(!PARKED, Ordering::Relaxed);
     }
 
     /// Sets what wakes an owner that sleeps in somebody else's select; only the first one counts.

@@ -28,6 +28,12 @@ impl Event {
             words: std::array::from_fn(|i| sequence.wrapping_add(STRIDE.wrapping_mul(i as u64))),
         }
     }
+
+    /// Returns the sequence it was created with.
+    #[inline(always)]
+    pub fn sequence(&self) -> u64 {
+        self.words[0]
+    }
 }
 
 /// The sequence and the sum of the events of one window, seen in order.

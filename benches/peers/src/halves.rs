@@ -174,6 +174,74 @@ impl<S: Sender, R: Receiver> Half for Returning<S, R> {
     }
 }
 
+/// One thread's end of a channel that both threads send on, and on which each receives what both send.
+pub trait Duplex: Send {
+    /// Sends one event, unless the channel is full.
+    fn try_send(&mut self, event: Event) -> Result<(), Event>;
+
+    /// Hands what is there to `each`, in the order of each sender; returns how many.
+    fn receive(&mut self, each: impl FnMut(&Event)) -> usize;
+}
+
+/// Sends a window, and receives it and that of the other thread meanwhile.
+pub struct Exchanging<D> {
+    duplex: D,
+    side: usize,
+}
+
+/// Tells the events of the two sides apart.
+const SIDE: u64 = 1 << 40;
+
+impl<D: Duplex> Exchanging<D> {
+    /// Takes one side of an exchange, 0 or 1.
+    pub fn new(duplex: D, side: usize) -> Self {
+        Self { duplex, side }
+    }
+}
+
+impl<D: Duplex> Half for Exchanging<D> {
+    fn run(&mut self, job: &Job) -> Outcome {
+        let Self { duplex, side } = self;
+        let began = Instant::now();
+        let mut checks = [0, SIDE].map(|side| Check::new(job.first + side));
+        let mut looks = Looks::default();
+        let mut receive = |duplex: &mut D| {
+            let seen =
+                duplex.receive(|event| checks[(event.sequence() / SIDE) as usize].see(event));
+            *if seen > 0 {
+                &mut looks.full
+            } else {
+                &mut looks.empty
+            } += 1;
+            checks.iter().all(|check| check.count() == job.count)
+        };
+        let first = job.first + *side as u64 * SIDE;
+        for sequence in first..first + job.count {
+            insist(Event::new(sequence), |event| {
+                duplex.try_send(event).inspect_err(|_| {
+                    receive(duplex);
+                })
+            });
+            if sequence.is_multiple_of(64) {
+                receive(duplex);
+            }
+        }
+        let mut patience = Patience::default();
+        while !receive(duplex) {
+            hint::spin_loop();
+            patience.count();
+        }
+        let ended = Instant::now();
+        checks.iter().for_each(|check| check.verify(job.count));
+        Outcome {
+            began,
+            ended,
+            looks,
+            measured: None,
+        }
+    }
+}
+
 /// Takes no part: the other thread runs alone.
 pub struct Absent;
 

@@ -1,9 +1,12 @@
 //! ringbus: read by reference through `poll`.
 
-use ::ringbus::{Bus, ExclusivePublisher, Publisher, Subscriber, Topic, WaitStrategy};
+use ::ringbus::{
+    Bus, ExclusivePublisher, MergedSubscriber, Publisher, Subscriber, Topic, TryPublishError,
+    WaitStrategy,
+};
 
 use crate::event::{BATCH, CAPACITY, Event};
-use crate::halves::{Receiver, Sender};
+use crate::halves::{Duplex, Receiver, Sender};
 
 /// Creates a topic whose waits are of this strategy. The topic closes with its bus.
 fn topic(wait: WaitStrategy) -> (Bus, Topic<Event>) {
@@ -152,5 +155,69 @@ impl<const MOST: usize> Poll<MOST> {
     /// Returns the subscriber.
     pub fn into_inner(self) -> Subscriber<Event> {
         self.0
+    }
+}
+
+/// Creates two ends that share one ring.
+pub fn one_ring(wait: WaitStrategy) -> [OneRing; 2] {
+    let (bus, topic) = topic(wait);
+    [(); 2].map(|()| OneRing {
+        publisher: topic.publisher().expect("the topic is open"),
+        subscriber: topic.subscribe(),
+        _bus: bus.clone(),
+    })
+}
+
+/// Creates two ends with a lane each.
+pub fn lanes(wait: WaitStrategy) -> [OwnLane; 2] {
+    let bus = Bus::new();
+    let builder = bus.topic_builder().capacity(CAPACITY).wait(wait);
+    let lanes = builder.open_lanes().expect("they are new");
+    [(); 2].map(|()| OwnLane {
+        publisher: lanes.publisher().expect("the lanes are open"),
+        subscriber: lanes.subscribe(),
+        _bus: bus.clone(),
+    })
+}
+
+/// A publisher and a subscriber of one ring.
+pub struct OneRing {
+    publisher: Publisher<Event>,
+    subscriber: Subscriber<Event>,
+    _bus: Bus,
+}
+
+impl Duplex for OneRing {
+    #[inline(always)]
+    fn try_send(&mut self, event: Event) -> Result<(), Event> {
+        let sent = self.publisher.try_publish(event);
+        sent.map(drop).map_err(TryPublishError::into_event)
+    }
+
+    #[inline(always)]
+    fn receive(&mut self, mut each: impl FnMut(&Event)) -> usize {
+        let polled = self.subscriber.poll(256, |event, _meta| each(event));
+        polled.expect("the topic is open")
+    }
+}
+
+/// The publisher of a lane, and a subscriber of all.
+pub struct OwnLane {
+    publisher: ExclusivePublisher<Event>,
+    subscriber: MergedSubscriber<Event>,
+    _bus: Bus,
+}
+
+impl Duplex for OwnLane {
+    #[inline(always)]
+    fn try_send(&mut self, event: Event) -> Result<(), Event> {
+        let sent = self.publisher.try_publish(event);
+        sent.map(drop).map_err(TryPublishError::into_event)
+    }
+
+    #[inline(always)]
+    fn receive(&mut self, mut each: impl FnMut(&Event)) -> usize {
+        let polled = self.subscriber.poll(256, |event, _meta| each(event));
+        polled.expect("the lanes are open")
     }
 }

@@ -11,6 +11,7 @@ mod select_all;
 mod shared;
 mod stages;
 mod stages_alone;
+mod two_publishers;
 mod wake_up;
 
 use crate::plan::Plan;
@@ -20,9 +21,10 @@ use crate::report::Section;
 pub type Scenario = (&'static str, fn(&mut Plan) -> Section);
 
 /// All scenarios, in the order of the report.
-pub const ALL: [Scenario; 12] = [
+pub const ALL: [Scenario; 13] = [
     ("one-to-one", one_to_one::run),
     ("shared", shared::run),
+    ("two-publishers", two_publishers::run),
     ("batches", batches::run),
     ("fan-out", fan_out::run),
     ("four-readers", four_readers::run),

@@ -6,7 +6,7 @@
 //! feed per instrument ─┬─> md.<instrument>.tape ───> strategy  lossless, by receive time
 //!                      ├─> md.<instrument>.depth ──> builder   lossless, per instrument ─┐
 //!                      └─> md.tops (shared) ─┬─────> auditor   lossless ────────────────┴─> oracle
-//!                                            ├─────> recorder  lossless, in batches
+//!                                            │          └──> recorder  after the auditor, in batches
 //!                                            └─────> screen    lossy, slow
 //! ```
 //!

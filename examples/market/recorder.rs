@@ -1,4 +1,4 @@
-//! The recorder: writes every top down, lossless, a batch at a time.
+//! The recorder: writes every top down that was audited, lossless, a batch at a time.
 
 use std::io::{self, Write};
 

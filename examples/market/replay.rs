@@ -54,11 +54,11 @@ pub(crate) fn run(captures: Vec<Capture>, args: &Args) -> Result<Report, Box<dyn
         .name(TOPS)
         .capacity(CAPACITY)
         .open()?;
-    let reader = |name: &str| {
-        let subscriber = tops.subscriber().name(name).open()?;
-        Ok::<_, Box<dyn Error>>(Reader::lossless(name, TOPS, subscriber))
-    };
-    let (audited, recorded) = (reader("auditor")?, reader("recorder")?);
+    let audited = tops.subscriber().name("auditor").open()?;
+    // What is recorded has been audited.
+    let recorded = tops.subscriber().name("recorder").after(&audited).open()?;
+    let audited = Reader::lossless("auditor", TOPS, audited);
+    let recorded = Reader::lossless("recorder", TOPS, recorded);
     // Drop-oldest would have the screen show a whole ring of old tops one after another.
     let watched = tops
         .subscriber()

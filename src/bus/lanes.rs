@@ -67,6 +67,7 @@ struct Shared<T: Send + Sync + 'static> {
 
 /// Under a lock that is never held while user code runs; so no lane is closed or dropped under it.
 struct State<T: Send + Sync + 'static> {
+    /// Closed by somebody, not by itself.
     closed: bool,
     /// The number of the next lane.
     next: u64,
@@ -123,10 +124,10 @@ impl<T: Send + Sync + 'static> Lanes<T> {
             state,
         } = &*self.shared;
         let mut state = state.lock();
-        let unread = state.settle(settings);
-        if state.closed {
+        let gone = state.take_gone();
+        if state.is_closed(settings) {
             drop(state);
-            drop(unread);
+            drop(gone);
             return Err(PublisherError::Closed);
         }
         let name = format!("{}#{}", name.as_deref().unwrap_or_default(), state.next);
@@ -144,7 +145,7 @@ impl<T: Send + Sync + 'static> Lanes<T> {
         // Under the lock, as a lane without a publisher would stay open.
         let publisher = lane.exclusive_publisher();
         drop(state);
-        drop(unread);
+        drop(gone);
         let outcome = match joined {
             Ok(()) => publisher,
             Err(SubscribeError::TooManyLossy(limit)) => {
@@ -161,8 +162,7 @@ impl<T: Send + Sync + 'static> Lanes<T> {
     /// Joins a watcher to the open lanes and to those that come.
     pub(crate) fn watch(&self, watcher: &Arc<dyn Watcher<T>>) -> Result<(), SubscribeError> {
         let mut state = self.shared.state.lock();
-        let unread = state.settle(self.settings());
-        let closed = state.closed;
+        let closed = state.is_closed(self.settings());
         let mut lanes = state.lanes.iter().filter(|lane| !lane.is_closed());
         // Its reader is the caller, who does not sleep.
         let joined = lanes.try_for_each(|lane| watcher.join(lane, false).map(drop));
@@ -170,7 +170,6 @@ impl<T: Send + Sync + 'static> Lanes<T> {
             state.watchers.enter(None, watcher);
         }
         drop(state);
-        drop(unread);
         if closed {
             watcher.end();
         }
@@ -191,33 +190,29 @@ impl<T: Send + Sync + 'static> Lanes<T> {
 
     /// Whether there is no publisher to be had any more. Subscribers may still have something to read.
     pub fn is_closed(&self) -> bool {
-        let mut state = self.shared.state.lock();
-        let unread = state.settle(self.settings());
-        let closed = state.closed;
-        drop(state);
-        drop(unread);
-        closed
+        self.shared.state.lock().is_closed(self.settings())
     }
 
     pub(crate) fn snapshots(&self) -> Vec<TopicSnapshot> {
         let mut state = self.shared.state.lock();
-        let unread = state.settle(self.settings());
+        let gone = state.take_gone();
         let lanes = state.lanes.clone();
         drop(state);
-        drop(unread);
+        drop(gone);
         lanes.iter().map(Topic::snapshot).collect()
     }
 }
 
 impl<T: Send + Sync + 'static> State<T> {
-    /// Sees which lanes have closed; gives out those that nobody reads any more, to be dropped without the
-    /// lock.
-    ///
-    /// Nobody is told when the last one closes: whoever follows the lanes reads that one, learns of its
+    /// Nobody is told when the last lane closes: whoever follows the lanes reads that one, learns of its
     /// close, and then asks.
-    fn settle(&mut self, settings: &Settings) -> Vec<Topic<T>> {
+    fn is_closed(&self, settings: &Settings) -> bool {
         let abandoned = self.next > 0 && self.lanes.iter().all(Topic::is_closed);
-        self.closed |= abandoned && !settings.keep_open;
+        self.closed || abandoned && !settings.keep_open
+    }
+
+    /// The lanes that have closed and that nobody reads any more, to be dropped without the lock.
+    fn take_gone(&mut self) -> Vec<Topic<T>> {
         let gone = |lane: &mut Topic<T>| lane.is_closed() && !lane.is_read();
         self.lanes.extract_if(.., gone).collect()
     }

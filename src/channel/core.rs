@@ -10,7 +10,9 @@ use super::settings::Settings;
 use super::unheard::Unheard;
 use super::wait::Waits;
 use crate::ring::{MAX_SEQUENCE, Obstacle, Origin, Reader, RefusedJoin, Ring, Seat};
-use crate::sync::{Arc, AtomicUsize, Barrier, Mutex, MutexGuard, OnceCell, Ordering, WaitSet};
+use crate::sync::{
+    Arc, AtomicBool, AtomicUsize, Barrier, Mutex, MutexGuard, OnceCell, Ordering, WaitSet,
+};
 
 /// A topic: its ring, once somebody listens, and who publishes and subscribes.
 #[derive(Debug)]
@@ -65,6 +67,10 @@ pub(crate) struct Listed {
 pub(crate) struct Listing<T> {
     core: Arc<Core<T>>,
     id: u64,
+    /// Somebody may come after the reader. Set before that can be, on the reader's own behalf.
+    followed: AtomicBool,
+    /// That, or the reader comes after others.
+    staged: AtomicBool,
 }
 
 /// How a publisher is registered.
@@ -96,6 +102,8 @@ impl<T> Core<T> {
         if core.ring.set(ring).is_err() {
             unreachable!("nobody else has the topic yet");
         }
+        // Their listings take them off again.
+        core.listeners.store(editors, Ordering::Relaxed);
         (core, readers)
     }
 
@@ -356,6 +364,8 @@ impl<T> Core<T> {
         Listing {
             core: Arc::clone(core),
             id,
+            followed: AtomicBool::new(false),
+            staged: AtomicBool::new(reader.is_behind()),
         }
     }
 
@@ -386,6 +396,34 @@ impl Desk {
 }
 
 impl<T> Listing<T> {
+    /// Notes that others may come after the reader.
+    pub(crate) fn follow(&self) {
+        self.followed.store(true, Ordering::Relaxed);
+        self.stage();
+    }
+
+    /// Notes that the reader comes after others.
+    pub(crate) fn stage(&self) {
+        self.staged.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether there may be anybody before or behind the reader: the one thing that one without looks at.
+    #[inline(always)]
+    pub(crate) fn is_staged(&self) -> bool {
+        self.staged.load(Ordering::Relaxed)
+    }
+
+    /// Tells publishers, and whoever comes after the reader, that it has gone on.
+    #[inline(always)]
+    pub(crate) fn went_on(&self) {
+        let core = &self.core;
+        if self.followed.load(Ordering::Relaxed) {
+            core.room.notify_with(&core.passed);
+        } else {
+            core.room.notify();
+        }
+    }
+
     pub(crate) fn shared_core(&self) -> &Arc<Core<T>> {
         &self.core
     }

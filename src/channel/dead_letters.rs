@@ -79,30 +79,41 @@ impl<T> fmt::Debug for DeadLetters<T> {
 }
 
 /// Publishes the event that is held, if nobody listens; `None` leaves it to be published as any other.
+#[inline(always)]
 pub(crate) fn publish_unheard<T, W: Writer<T>>(
     core: &Core<T>,
     writer: Option<&mut W>,
     held: &mut Option<T>,
 ) -> Option<Result<u64, Refusal>> {
-    let Some(writer) = writer else {
-        let taken = if W::SHARED {
-            core.publish_unheard::<true>(1)?
+    if let Some(writer) = writer {
+        return if core.is_deaf() {
+            publish_deaf(core, writer, held)
         } else {
-            core.publish_unheard::<false>(1)?
+            None
         };
-        return Some(match taken {
-            Ok(sequence) => {
-                if core.observers.has_dead_letters() {
-                    deliver(core, held, sequence);
-                }
-                Ok(sequence)
-            }
-            Err(_) => Err(Refusal::Closed),
-        });
-    };
-    if !core.is_deaf() {
-        return None;
     }
+    let taken = if W::SHARED {
+        core.publish_unheard::<true>(1)?
+    } else {
+        core.publish_unheard::<false>(1)?
+    };
+    let Ok(sequence) = taken else {
+        return Some(Err(Refusal::Closed));
+    };
+    if core.observers.has_dead_letters() {
+        deliver(core, held, sequence);
+    }
+    Some(Ok(sequence))
+}
+
+/// Publishes the event that is held beside the ring, to which nobody listens.
+#[cold]
+#[inline(never)]
+fn publish_deaf<T, W: Writer<T>>(
+    core: &Core<T>,
+    writer: &mut W,
+    held: &mut Option<T>,
+) -> Option<Result<u64, Refusal>> {
     // A claim that is refused is refused again where its reason is told.
     let turn = publish::turn(core, writer, Patience::Try).ok()?;
     let sequence = writer.ring().waste(turn);
@@ -114,6 +125,7 @@ pub(crate) fn publish_unheard<T, W: Writer<T>>(
 }
 
 #[cold]
+#[inline(never)]
 fn deliver<T>(core: &Core<T>, held: &mut Option<T>, sequence: u64) {
     if let Some(event) = held.take() {
         core.dead_letters.deliver(event, sequence);
@@ -121,7 +133,7 @@ fn deliver<T>(core: &Core<T>, held: &mut Option<T>, sequence: u64) {
 }
 
 impl<T: Send + Sync + 'static> Topic<T> {
-    /// Whether the topic has subscribers: whether a publish now would be heard.
+    /// Whether the topic has subscribers or editors: whether a publish now would be heard.
     pub fn has_subscribers(&self) -> bool {
         self.core().has_listeners()
     }

@@ -11,7 +11,7 @@ use super::core::Core;
 use super::error::PollError;
 use super::overflow::Overflow;
 use super::settings::Settings;
-use super::subscriber::{MadeRoom, Subscriber, passed};
+use super::subscriber::{Subscriber, WentOn, passed};
 use super::topic::Topic;
 use crate::ring::Found;
 
@@ -59,6 +59,7 @@ impl<T: Send + Sync + 'static> Editor<T> {
         let editors = editors.map(|name| {
             let reader = readers.next().expect("each has its reader");
             let listing = Core::list(&core, Some(name), Overflow::Block, &reader);
+            listing.follow();
             Self {
                 subscriber: Subscriber::of(reader, listing, None),
             }
@@ -188,12 +189,12 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
             Found::Closed => return Err(PollError::Closed),
             Found::Expelled(missed) => return Err(PollError::Disconnected(missed)),
         }
-        let made_room = MadeRoom(Some(self.listing.core()));
+        let went_on = WentOn(Some(&self.listing));
         let edited = self.reader.edit(max as u64, |event, sequence| {
             let missed = 0;
             handler(event, Meta { sequence, missed })
         });
-        drop(made_room);
+        drop(went_on);
         if edited == 0 {
             // There were only holes.
             self.look_again();

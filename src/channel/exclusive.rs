@@ -258,7 +258,6 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
         self.one_unobserved(patience, event)
     }
 
-    #[cold]
     #[inline(never)]
     fn one_observed(&mut self, patience: Patience, held: &mut Option<T>) -> Result<u64, Refusal> {
         let event = held.as_ref().expect(HELD);

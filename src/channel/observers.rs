@@ -9,23 +9,13 @@ use super::observer::ObserverPanic;
 use super::publish::Refusal;
 use crate::ring::Loan;
 use crate::sync::{
-    Arc, AtomicU64, Barrier, Borrower, Counter, Lender, Mutex, Ordering, Visit, contain,
-    thread_local,
+    Arc, AtomicU64, Barrier, Borrower, Counter, Lender, Mutex, Ordering, Visit, contain, walks,
 };
 
 /// How deep publishes may be nested in observers on one thread, over all topics.
 ///
 /// The publish that would be one level deeper is refused as `TooDeep`.
 pub const MAX_OBSERVER_DEPTH: usize = 64;
-
-thread_local! {
-    #[allow(
-        clippy::missing_const_for_thread_local,
-        reason = "the models' thread locals have no const form"
-    )]
-    /// Walks that this thread is in.
-    static DEPTH: Cell<usize> = Cell::new(0);
-}
 
 /// Who observes a topic.
 ///
@@ -234,7 +224,8 @@ impl<T> Observers<T> {
     /// Shows an event to the observers, one after the other, unless one vetoes it.
     #[inline(always)]
     pub(crate) fn show(&self, walker: &Walker<T>, event: &T) -> Result<(), Refusal> {
-        if self.is_empty() {
+        let version = self.version();
+        if version == 0 {
             return Ok(());
         }
         let Some(_level) = Level::enter() else {
@@ -247,7 +238,7 @@ impl<T> Observers<T> {
                 None => walker = walker.nested.get_or_init(|| Box::new(self.walker())),
             }
         };
-        let list = walker.list(self);
+        let list = walker.list(self, version);
         let shown = self.walk(&list, &mut visit, event);
         walker.list.set(Some(list));
         shown
@@ -331,10 +322,9 @@ impl<T> fmt::Debug for Observers<T> {
 }
 
 impl<T> Walker<T> {
-    /// The list as it is now, out of the walker's pocket if it is still the one there.
+    /// The list of this version or a later one, out of the walker's pocket if it is there.
     #[inline(always)]
-    fn list(&self, observers: &Observers<T>) -> Arc<List<T>> {
-        let version = observers.version();
+    fn list(&self, observers: &Observers<T>, version: u64) -> Arc<List<T>> {
         match self.list.take() {
             Some(list) if list.version == version => list,
             // The other one is dropped without the lock.
@@ -355,7 +345,7 @@ struct Level;
 impl Level {
     #[inline]
     fn enter() -> Option<Self> {
-        DEPTH.with(|depth| {
+        walks(|depth| {
             (depth.get() < MAX_OBSERVER_DEPTH).then(|| {
                 depth.set(depth.get() + 1);
                 Self
@@ -367,7 +357,7 @@ impl Level {
 impl Drop for Level {
     #[inline]
     fn drop(&mut self) {
-        DEPTH.with(|depth| depth.set(depth.get() - 1));
+        walks(|depth| depth.set(depth.get() - 1));
     }
 }
 

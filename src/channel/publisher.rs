@@ -69,8 +69,9 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     /// # Errors
     ///
     /// Gives the event back when the topic is closed, when an [observer](crate::Observer) vetoes it, and when
-    /// the ring is full and only the calling thread reads the lossless subscriber in the way. A thread reads a subscriber if it was the last to do so;
-    /// for one that it opened and nobody has read yet, the answer comes after a second.
+    /// the ring is full and only the calling thread reads the lossless subscriber in the way. A thread reads a
+    /// subscriber if it was the last to do so; for one that it opened and nobody has read yet, the answer
+    /// comes after a second.
     ///
     /// # Blocking
     ///
@@ -87,7 +88,8 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     /// # Errors
     ///
     /// Gives the event back when the topic is closed, when an [observer](crate::Observer) vetoes it, when a
-    /// lossless subscriber is a full ring behind, or when another publisher is in the middle of a publish a full ring ago.
+    /// lossless subscriber is a full ring behind, or when another publisher is in the middle of a publish a
+    /// full ring ago.
     #[inline]
     pub fn try_publish(&self, event: T) -> Result<u64, TryPublishError<T>> {
         self.one(Patience::Try, event)
@@ -134,8 +136,8 @@ impl<T: Send + Sync + 'static> Publisher<T> {
         one_shared(&self.core, Patience::Offer, event)
     }
 
-    /// As `offer`, for an event that was kept: nobody may listen any more.
-    pub(crate) fn offer_kept(&self, event: T) -> Result<u64, (Refusal, T)> {
+    /// As `offer`, for an event that was shown to the observers, or kept since: it may be a dead letter.
+    pub(crate) fn offer_shown(&self, event: T) -> Result<u64, (Refusal, T)> {
         let mut held = Some(event);
         if self.core.is_deaf()
             && let Some(Ok(sequence)) = self.publish_unheard(&mut held)
@@ -168,7 +170,6 @@ impl<T: Send + Sync + 'static> Publisher<T> {
         one_shared(&self.core, patience, event)
     }
 
-    #[cold]
     #[inline(never)]
     fn one_observed(&self, patience: Patience, held: &mut Option<T>) -> Result<u64, Refusal> {
         let event = held.as_ref().expect(HELD);

@@ -124,6 +124,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     /// A name for this subscriber, for those that come [after](crate::SubscriberBuilder::after) it: it stays
     /// of use when the subscriber has gone to another thread or into a reactor.
     pub fn stage(&self) -> Stage<T> {
+        self.listing.follow();
         Stage {
             core: Arc::clone(self.listing.shared_core()),
             overflow: self.overflow(),
@@ -134,6 +135,9 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     pub(super) fn come_after(&mut self, stages: &[Stage<T>]) {
         let upstreams = stages.iter().flat_map(|stage| &stage.lineage);
         self.reader.come_after(upstreams);
+        if self.reader.is_behind() {
+            self.listing.stage();
+        }
     }
 
     /// Where what it waits for is told.

@@ -47,15 +47,32 @@ impl<T: Send + Sync + 'static> Drop for Subscriber<T> {
     }
 }
 
-/// Tells publishers that there may be room, and who comes after a reader that there may be an event, when it
+/// Tells publishers that there may be room, and who comes after the reader that there may be an event, when it
 /// is dropped; so also when user code unwinds.
-pub(super) struct MadeRoom<'a, T>(pub(super) Option<&'a Core<T>>);
+pub(super) struct WentOn<'a, T>(pub(super) Option<&'a Listing<T>>);
+
+impl<T> Drop for WentOn<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if let Some(listing) = self.0 {
+            listing.went_on();
+        }
+    }
+}
+
+/// As `WentOn`, of a reader that was asked before whether it is staged.
+struct MadeRoom<'a, T> {
+    listing: &'a Listing<T>,
+    staged: bool,
+}
 
 impl<T> Drop for MadeRoom<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        if let Some(core) = self.0 {
-            core.room.notify_with(&core.passed);
+        if self.staged {
+            self.listing.went_on();
+        } else {
+            self.listing.core().room.notify();
         }
     }
 }
@@ -214,14 +231,22 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         F: FnMut(&T, Meta) -> ControlFlow<()>,
     {
         self.reader.note_thread();
-        self.reader.look_upstream();
+        // Asked once: nobody is named while it is borrowed.
+        let staged = self.listing.is_staged();
+        if staged {
+            self.reader.look_upstream();
+        }
         // The frequent case: what follows is as `poll_any` would do it, with less to look at for each event.
         if self.reader.policy() == Policy::Lossless
             && self.filter.is_none()
             && max > 0
             && self.reader.has_event()
+            && (!staged || self.reader.is_let_through())
         {
-            let made_room = MadeRoom(Some(self.listing.core()));
+            let made_room = MadeRoom {
+                listing: &self.listing,
+                staged,
+            };
             let shown = self.reader.show_run(max as u64, |event, sequence| {
                 let missed = 0;
                 handler(event, Meta { sequence, missed })
@@ -573,7 +598,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
             ..
         } = self;
         let before = reader.position();
-        let mut made_room = MadeRoom(None);
+        let mut went_on = WentOn(None);
         let shown = reader.lend(|mut events| {
             let mut shown = 0;
             // Bounded, also when the filter refuses everything.
@@ -581,7 +606,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
             while shown < max && left > 0 {
                 let next = events.next_with(|event, sequence, account| {
                     // Set before user code may unwind.
-                    made_room.0 = Some(listing.core());
+                    went_on.0 = Some(listing);
                     if filter.as_mut().is_some_and(|filter| !filter(event)) {
                         account.refuse();
                         return ControlFlow::Continue(());
@@ -599,9 +624,9 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         });
         if reader.position() != before {
             // Perhaps only holes.
-            made_room.0 = Some(listing.core());
+            went_on.0 = Some(listing);
         }
-        drop(made_room);
+        drop(went_on);
         shown
     }
 
@@ -676,12 +701,12 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         } = self;
         let lossless = reader.policy() == Policy::Lossless;
         // Dropped after the events are given back.
-        let made_room = MadeRoom(lossless.then(|| listing.core()));
+        let went_on = WentOn(lossless.then_some(listing));
         let answer = reader.lend(|events| match Batch::new(events, filter.as_mut(), max) {
             Some(batch) => Ok(handler(batch)),
             None => Err((handler, Nothing::Yet)),
         });
-        drop(made_room);
+        drop(went_on);
         if answer.is_err() {
             self.look_again();
         }
@@ -712,7 +737,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
                 ..
             } = &mut *self;
             let lossless = reader.policy() == Policy::Lossless;
-            let _made_room = MadeRoom(lossless.then(|| listing.core()));
+            let _went_on = WentOn(lossless.then_some(listing));
             let taken = reader.lend(|mut events| {
                 events.next_with(|event, _, account| {
                     if filter.as_mut().is_some_and(|filter| !filter(event)) {

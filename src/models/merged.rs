@@ -79,7 +79,7 @@ fn ready_set_watch() {
 /// Read by itself: it sleeps until both topics have published.
 #[test]
 fn park_2_topics() {
-    explore(Some(2), || {
+    explore(Some(3), || {
         let (_bus, mut merged, topics) = opened::<2>();
         let threads = publish_each(topics, 1);
         let mut sum = 0;
@@ -129,7 +129,7 @@ fn reactor_1_topic_twice() {
 /// `select!` sleeps over two merged subscribers and takes what either brings.
 #[test]
 fn select_merged() {
-    explore(Some(2), || {
+    explore(Some(3), || {
         let (_bus, mut one, [topic]) = opened::<1>();
         let (_other_bus, mut other, [other_topic]) = opened::<1>();
         let thread = thread::spawn(move || {
@@ -149,7 +149,7 @@ fn select_merged() {
 /// A topic appears and publishes while the subscriber goes to sleep.
 #[test]
 fn topic_appears_against_park() {
-    explore(Some(2), || {
+    explore(Some(3), || {
         let (bus, mut merged, []) = opened::<0>();
         let opener = bus.clone();
         let thread = thread::spawn(move || {
@@ -165,7 +165,7 @@ fn topic_appears_against_park() {
 /// The same while a reactor goes to sleep over it.
 #[test]
 fn topic_appears_against_reactor() {
-    explore(Some(2), || {
+    explore(Some(3), || {
         let (bus, merged, []) = opened::<0>();
         let mut reactor = Reactor::<u64>::new();
         reactor.on_merged(merged, |sum, event, _, cx| {
@@ -230,7 +230,7 @@ fn what_is_published_can_be_read() {
 /// The bus closes while the subscriber sleeps: the event before it, then the end.
 #[test]
 fn bus_closes() {
-    explore(Some(2), || {
+    explore(Some(3), || {
         let (bus, mut merged, [topic]) = opened::<1>();
         let thread = thread::spawn(move || {
             topic.publish(1).expect("the topic is open");
@@ -247,7 +247,7 @@ fn bus_closes() {
 /// A lane is made, used and dropped while the reader sleeps: its event, then the end, as it was the last.
 #[test]
 fn last_lane_ends() {
-    explore(Some(2), || {
+    explore(Some(3), || {
         let bus = Bus::new();
         let lanes = bus
             .topic_builder::<u64>()

@@ -134,8 +134,12 @@ fn recall_against_a_leaving_borrower() {
     });
 }
 
-fn topic() -> Topic<u64> {
-    Topic::of(Core::new(None, Settings::default()))
+fn topic<T: Send + Sync + 'static>() -> Topic<T> {
+    let settings = Settings {
+        capacity: 2,
+        ..Settings::default()
+    };
+    Topic::of(Core::new(None, settings))
 }
 
 /// An observer is dropped while a publisher calls it, or is about to, or has no list yet: it is not called
@@ -143,7 +147,7 @@ fn topic() -> Topic<u64> {
 #[test]
 fn drop_against_a_publish() {
     explore(Some(5), || {
-        let topic = topic();
+        let topic = topic::<u64>();
         let publisher = topic.publisher().unwrap();
         let gone = Arc::new(AtomicU64::new(0));
         let seen = Arc::clone(&gone);
@@ -166,7 +170,7 @@ fn drop_against_a_publish() {
 #[test]
 fn once_of_two_publishers() {
     explore(Some(4), || {
-        let topic = topic();
+        let topic = topic::<u64>();
         let calls = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&calls);
         topic
@@ -188,9 +192,9 @@ fn once_of_two_publishers() {
 /// not a dead letter; and nothing is both.
 #[test]
 fn dead_letter_or_heard() {
-    explore(Some(2), || {
-        let topic = topic();
-        let letters = Topic::of(Core::new(None, Settings::default()));
+    explore(Some(3), || {
+        let letters = topic();
+        let topic = topic::<u64>();
         topic.dead_letters_to(&letters).unwrap();
         let mut unheard = letters.subscribe();
         let publisher = topic.publisher().unwrap();

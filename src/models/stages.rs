@@ -3,7 +3,7 @@
 use loom::thread;
 
 use super::{explore, publish, ring};
-use crate::channel::{Core, RecvError, Settings, Subscriber, Topic};
+use crate::channel::{Core, Editor, RecvError, Settings, Subscriber, Topic};
 use crate::ring::{Found, Origin, Policy, Reader, Ring, Shape, SoleWriter};
 use crate::select::{Ended, Reactor};
 use crate::sync::{Arc, AtomicU64, Barrier, Ordering, Parker};
@@ -357,6 +357,37 @@ fn topic() -> Topic<u64> {
 
 fn after(topic: &Topic<u64>, upstream: &Subscriber<u64>) -> Subscriber<u64> {
     topic.subscriber().after(upstream).open().unwrap()
+}
+
+/// A publisher, an editor and a subscriber, all of which sleep for one another.
+#[test]
+fn editor_between_publisher_and_subscriber() {
+    explore(Some(1), || {
+        let settings = Settings {
+            capacity: 1,
+            ..Settings::default()
+        };
+        let (topic, [mut editor]) = Editor::open(None, settings, ["editor"]);
+        let mut subscriber = topic.subscribe();
+        let mut publisher = topic.exclusive_publisher().unwrap();
+        let publishing = thread::spawn(move || {
+            for event in 0..2 {
+                publisher.publish(event).unwrap();
+            }
+        });
+        let editing =
+            thread::spawn(
+                move || {
+                    while editor.poll_wait(2, |event, _| *event += EDITED).is_ok() {}
+                },
+            );
+        assert_eq!(subscriber.recv(), Ok(EDITED));
+        assert_eq!(subscriber.recv(), Ok(EDITED + 1));
+        // The last publisher is gone, then the editor.
+        assert_eq!(subscriber.recv(), Err(RecvError::Closed));
+        publishing.join().unwrap();
+        editing.join().unwrap();
+    });
 }
 
 /// A downstream sleeps until its upstream is done, also when it comes after all to it.

@@ -257,10 +257,10 @@ impl<T> Reader<T> {
         self.next
     }
 
-    /// Whether the next sequence has an event, and is before the limit.
+    /// Whether the next sequence has an event, on either side of the limit.
     #[inline(always)]
     pub(crate) fn has_event(&self) -> bool {
-        self.next < self.limit && self.ring.slot(self.next).stamp().is_event(self.next)
+        self.ring.slot(self.next).stamp().is_event(self.next)
     }
 
     /// Shows up to `max` events in a row, without holes, to `f`, for a lossless reader, until `f` breaks;

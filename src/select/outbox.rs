@@ -106,7 +106,7 @@ impl<T: Send + Sync + 'static> AnyQueue for Queue<T> {
         while let Some(event) = events.pop_front() {
             // Counted first, as publishing drops what it overwrites.
             flushed.published += 1;
-            match publisher.offer_kept(event) {
+            match publisher.offer_shown(event) {
                 Ok(_) => {}
                 Err((Refusal::Closed, event)) => {
                     flushed.published -= 1;
@@ -228,16 +228,11 @@ impl Outbox {
             return self.keep(publisher, refusal, event);
         }
         match publisher.show(&event) {
-            Ok(()) => {
-                let mut held = Some(event);
-                match publisher.publish_unheard(&mut held) {
-                    Some(Ok(_)) => Ok(()),
-                    Some(Err(_)) | None => {
-                        let event = held.expect("what was not published is held");
-                        self.publish_unobserved(publisher, event)
-                    }
-                }
-            }
+            Ok(()) if self.len() > 0 => self.publish_behind(publisher, event),
+            Ok(()) => match publisher.offer_shown(event) {
+                Ok(_) => Ok(()),
+                Err((refusal, event)) => self.keep(publisher, refusal, event),
+            },
             Err(Refusal::Vetoed) => Err(OutboxError::Vetoed(event)),
             Err(Refusal::TooDeep) => Err(OutboxError::TooDeep(event)),
             Err(_) => Err(OutboxError::Closed(event)),
@@ -271,7 +266,7 @@ impl Outbox {
         self.queues[index].1.flush(&mut self.flushed);
         let queue = self.queue(publisher);
         let refusal = if queue.events.is_empty() {
-            match publisher.offer(event) {
+            match publisher.offer_shown(event) {
                 Ok(_) => return Ok(()),
                 Err(refused) => refused,
             }

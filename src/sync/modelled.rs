@@ -2,6 +2,7 @@
 //!
 //! Time does not pass in a model: a wait with a deadline waits until it is notified.
 
+use std::cell::Cell;
 use std::time::Instant;
 
 pub(crate) use loom::cell::UnsafeCell;
@@ -111,6 +112,14 @@ pub(crate) const FIRST_SEATS: usize = 1;
 
 /// A model arms at once: looking again would only multiply its executions.
 pub(crate) const WASTED_LOOKS: usize = 0;
+
+/// How many walks over observers the calling thread is in.
+pub(crate) fn walks<R>(f: impl FnOnce(&Cell<usize>) -> R) -> R {
+    loom::thread_local! {
+        static WALKS: Cell<usize> = Cell::new(0);
+    }
+    WALKS.with(f)
+}
 
 /// A number for the calling thread, never 0.
 pub(crate) fn thread_id() -> u64 {

@@ -89,6 +89,15 @@ pub(crate) const FIRST_SEATS: usize = 4;
 /// costs that arming needs, so that no pattern of traffic costs more than twice what it must.
 pub(crate) const WASTED_LOOKS: usize = 4096;
 
+/// How many walks over observers the calling thread is in.
+#[inline(always)]
+pub(crate) fn walks<R>(f: impl FnOnce(&Cell<usize>) -> R) -> R {
+    thread_local! {
+        static WALKS: Cell<usize> = const { Cell::new(0) };
+    }
+    WALKS.with(f)
+}
+
 /// A number for the calling thread, never 0, never reused.
 #[inline]
 pub(crate) fn thread_id() -> u64 {

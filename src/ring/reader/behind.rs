@@ -31,6 +31,12 @@ impl<T> Reader<T> {
         }
     }
 
+    /// Whether the next sequence is before the limit.
+    #[inline(always)]
+    pub(crate) fn is_let_through(&self) -> bool {
+        self.next < self.limit
+    }
+
     /// Sets the limit when the fence has moved.
     #[inline(always)]
     pub(super) fn set_limit(&mut self) {

@@ -243,6 +243,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Handlers of several topics are called in the order of publication if the topics are on one [`Timeline`].
+//!
 //! The other way round, a subscription takes part in a foreign loop by [`Subscriber::on_ready`], and in a
 //! `crossbeam_channel::select!` by [`Subscriber::doorbell`].
 //!
@@ -252,6 +254,7 @@
 //! |--------------------------------------------|------------------------------------|----------------|------------------------|
 //! | [`ExclusivePublisher::try_publish`]        | wait-free but for a walk over the members once in half a ring | no | no |
 //! | [`Publisher::try_publish`]                 | lock-free within a stretch of the ring, a lock among publishers between stretches | no | no |
+//! | either, to a topic of a [`Timeline`]       | a lock among the timeline's publishers | no         | no                     |
 //! | [`publish`](Publisher::publish)            | as above                           | no             | for lossless subscribers |
 //! | [`Publisher::publish_batch`]               | as above                           | until its buffer has grown | as above   |
 //! | [`poll`](Subscriber::poll), lossless       | wait-free                          | no             | no                     |
@@ -288,12 +291,14 @@ pub use channel::{
     MAX_OBSERVER_DEPTH, Meta, Observer, ObserverPanic, ObserverSnapshot, Overflow, PollError,
     PublishBatchError, PublishError, PublishTimeoutError, Publisher, PublisherError, RecvError,
     RecvTimeoutError, Stage, Start, SubscribeError, Subscriber, SubscriberBuilder,
-    SubscriberSnapshot, Topic, TopicSnapshot, TryIter, TryPublishError, TryRecvError, WaitStrategy,
+    SubscriberSnapshot, Timeline, Topic, TopicSnapshot, TryIter, TryPublishError, TryRecvError,
+    WaitStrategy,
 };
 pub use select::{
     Budget, Clock, Context, Delivery, Ended, HandlerGuard, HandlerId, HandlerPanic, MergedBuilder,
     MergedMeta, MergedSnapshot, MergedSubscriber, MissedTicks, OnPanic, OutboxError, Priority,
-    Reactor, ReactorBuilder, ReactorSnapshot, Ready, RunError, Selectable, StopHandle, Turn,
+    Reactor, ReactorBuilder, ReactorSnapshot, Ready, RunError, Selectable, StopHandle,
+    TimelineHandlers, Turn,
 };
 
 /// What `select!` expands to; not for users.

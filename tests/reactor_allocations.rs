@@ -5,7 +5,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ringbus::{Budget, Bus, Clock, Ended, MissedTicks, Overflow, Reactor, Topic};
+use ringbus::{Budget, Bus, Clock, Ended, MissedTicks, Overflow, Reactor, Timeline, Topic};
 
 struct Counting;
 
@@ -206,5 +206,52 @@ fn steady_state_allocates_nothing_and_what_goes_leaves_nothing() {
         let turn = reactor.turn(&mut (), Budget::unlimited());
         assert!(turn.outbox > 0);
         drop(reactor);
+    });
+    a_timeline(&bus);
+}
+
+fn a_timeline(bus: &Bus) {
+    let timeline = Timeline::new();
+    let topics = ["one", "other"].map(|name| {
+        let builder = bus.topic_builder::<u64>().name(name).timeline(&timeline);
+        builder.capacity(64).keep_open().open().unwrap()
+    });
+    let mut reactor = Reactor::<u64>::new();
+    for topic in &topics {
+        let mut order = reactor.timeline(&timeline);
+        order.on(topic.subscribe(), |sum, event, _| *sum += event);
+        let lossy = topic.subscriber().overflow(Overflow::DropOldest);
+        order.on(lossy.open().unwrap(), |sum, event, _| *sum += event);
+    }
+    reactor.idle(|_, cx| cx.stop());
+    let mut sum = 0;
+    let feed = || {
+        for number in 0..10 {
+            topics[number % 3 / 2].publish(1).unwrap();
+        }
+    };
+    allocates_nothing("turns in the order of a timeline", || {
+        feed();
+        let _ = reactor.turn(&mut sum, Budget::events(7));
+        let _ = reactor.turn(&mut sum, Budget::unlimited());
+    });
+    allocates_nothing("runs in the order of a timeline", || {
+        feed();
+        assert_eq!(reactor.run(&mut sum), Ok(Ended::Stopped));
+    });
+    leaves_nothing("a handler of a timeline that comes and goes", || {
+        let mut order = reactor.timeline(&timeline);
+        let id = order.on(topics[0].subscribe(), |_, _, _| ());
+        feed();
+        assert_eq!(reactor.run(&mut sum), Ok(Ended::Stopped));
+        assert!(reactor.remove(id));
+    });
+    leaves_nothing("a timeline that comes and goes", || {
+        let mut reactor = Reactor::<u64>::new();
+        let mut order = reactor.timeline(&timeline);
+        let id = order.on(topics[0].subscribe(), |_, _, _| ());
+        assert_eq!(reactor.turn(&mut sum, Budget::unlimited()).open, 1);
+        assert!(reactor.remove(id));
+        assert_eq!(reactor.turn(&mut sum, Budget::unlimited()).open, 0);
     });
 }

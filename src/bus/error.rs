@@ -30,6 +30,9 @@ pub enum TopicError {
     /// The name of an editor is empty or longer than [`MAX_NAME`] bytes.
     #[error("editor name must have 1 to {MAX_NAME} bytes, got {0}")]
     EditorName(usize),
+    /// A topic with editors is on no timeline.
+    #[error("topic on a timeline takes no editors")]
+    EditedTimeline,
     /// The topic is open already, and its editors are with whoever opened it.
     #[error("topic is open already, its editors were given to whoever opened it")]
     Open,

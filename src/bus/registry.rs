@@ -9,7 +9,7 @@ use super::error::TopicError;
 use super::lanes::Lanes;
 use super::pattern::Pattern;
 use super::watch::{AnyWatchers, End, Watcher, Watchers};
-use crate::channel::{Core, Settings, SubscribeError, Topic, TopicSnapshot};
+use crate::channel::{Core, Settings, SubscribeError, Timeline, Topic, TopicSnapshot};
 use crate::sync::{Mutex, MutexGuard};
 
 /// The open topics of a bus.
@@ -129,6 +129,16 @@ impl Registry {
         name: Option<&str>,
         settings: Settings,
     ) -> Result<(Topic<T>, bool), TopicError> {
+        self.open_on(name, settings, None)
+    }
+
+    /// As [`open`](Self::open); a new topic is on this timeline.
+    pub(crate) fn open_on<T: Send + Sync + 'static>(
+        &self,
+        name: Option<&str>,
+        settings: Settings,
+        timeline: Option<&Timeline>,
+    ) -> Result<(Topic<T>, bool), TopicError> {
         let key = Key {
             event: TypeId::of::<T>(),
             name: name.map(Box::from),
@@ -137,7 +147,10 @@ impl Registry {
         if let Some(topic) = topics.find::<Topic<T>>(&key) {
             return Ok((topic.clone(), false));
         }
-        let topic = Topic::of(Core::new(name, settings));
+        let topic = Topic::of(match timeline {
+            Some(timeline) => Core::on_timeline(name, settings, timeline.sequencer()),
+            None => Core::new(name, settings),
+        });
         Self::enter(topics, key, topic).map(|topic| (topic, true))
     }
 

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use super::error::TopicError;
 use super::lanes::Lanes;
 use super::registry::Registry;
-use crate::channel::{Editor, MAX_CAPACITY, MAX_NAME, Settings, Topic, WaitStrategy};
+use crate::channel::{Editor, MAX_CAPACITY, MAX_NAME, Settings, Timeline, Topic, WaitStrategy};
 use crate::ring::MAX_SEQUENCE;
 
 /// Opens a [`Topic`] with settings of its own; made by [`Bus::topic_builder`](crate::Bus::topic_builder).
@@ -40,6 +40,7 @@ pub struct TopicBuilder<'a, T> {
     retain: Option<usize>,
     keep_open: Option<bool>,
     first_sequence: Option<u64>,
+    timeline: Option<Timeline>,
     event: PhantomData<fn() -> T>,
 }
 
@@ -53,6 +54,7 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
             retain: None,
             keep_open: None,
             first_sequence: None,
+            timeline: None,
             event: PhantomData,
         }
     }
@@ -102,6 +104,13 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
         self
     }
 
+    /// Puts the topic on a timeline: its events share one sequence with those of the timeline's other topics,
+    /// of whatever type; see [`Timeline`]. By default it is on none.
+    pub fn timeline(mut self, timeline: &Timeline) -> Self {
+        self.timeline = Some(timeline.clone());
+        self
+    }
+
     /// Opens the topic, or finds it.
     ///
     /// # Errors
@@ -111,9 +120,12 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
     /// subscribers follow its name than it takes.
     pub fn open(self) -> Result<Topic<T>, TopicError> {
         let settings = self.settings()?;
-        let (topic, new) = self.registry.open::<T>(self.name.as_deref(), settings)?;
+        let name = self.name.as_deref();
+        let timeline = self.timeline.as_ref();
+        let (topic, new) = self.registry.open_on::<T>(name, settings, timeline)?;
         if !new {
             self.check_against(topic.core().settings())?;
+            self.check_timeline(topic.timeline())?;
         }
         Ok(topic)
     }
@@ -146,7 +158,8 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open), when a name is empty or too long, and when the topic is open already.
+    /// As [`open`](Self::open), when a name is empty or too long, when the topic is to be on a timeline, and when
+    /// it is open already.
     pub fn open_edited<const N: usize>(
         self,
         names: [&str; N],
@@ -157,6 +170,9 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
             .find(|name| name.is_empty() || name.len() > MAX_NAME);
         if let Some(name) = wrong {
             return Err(TopicError::EditorName(name.len()));
+        }
+        if self.timeline.is_some() {
+            return Err(TopicError::EditedTimeline);
         }
         let name = self.name.as_deref();
         let (topic, editors) = Editor::open(name, settings, names);
@@ -216,6 +232,22 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
             retain,
             keep_open: self.keep_open.unwrap_or(default.keep_open),
             first_sequence,
+        })
+    }
+
+    fn check_timeline(&self, open: Option<Timeline>) -> Result<(), TopicError> {
+        if self.timeline.is_none() || self.timeline == open {
+            return Ok(());
+        }
+        let existing = if open.is_some() {
+            "another one"
+        } else {
+            "none"
+        };
+        Err(TopicError::Conflict {
+            setting: "timeline",
+            existing: existing.to_string(),
+            wanted: "the one given".to_string(),
         })
     }
 

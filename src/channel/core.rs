@@ -9,7 +9,7 @@ use super::overflow::{Overflow, Start};
 use super::settings::Settings;
 use super::unheard::Unheard;
 use super::wait::Waits;
-use crate::ring::{MAX_SEQUENCE, Obstacle, Origin, Reader, RefusedJoin, Ring, Seat};
+use crate::ring::{MAX_SEQUENCE, Obstacle, Origin, Reader, RefusedJoin, Ring, Seat, Sequencer};
 use crate::sync::{
     Arc, AtomicBool, AtomicUsize, Barrier, Mutex, MutexGuard, OnceCell, Ordering, WaitSet,
 };
@@ -20,6 +20,8 @@ pub(crate) struct Core<T> {
     name: Option<Box<str>>,
     settings: Settings,
     barrier: Barrier,
+    /// What its ring shares with those of other topics, on a timeline.
+    sequencer: Option<Arc<Sequencer>>,
     ring: OnceCell<Arc<Ring<T>>>,
     desk: Mutex<Desk>,
     /// Counts as long as there is no ring.
@@ -82,7 +84,24 @@ pub(crate) enum Role {
 
 impl<T> Core<T> {
     pub(crate) fn new(name: Option<&str>, settings: Settings) -> Arc<Self> {
-        let core = Self::unheard(name, settings);
+        Self::open(name, settings, None)
+    }
+
+    /// A topic of a timeline.
+    pub(crate) fn on_timeline(
+        name: Option<&str>,
+        settings: Settings,
+        sequencer: &Arc<Sequencer>,
+    ) -> Arc<Self> {
+        Self::open(name, settings, Some(Arc::clone(sequencer)))
+    }
+
+    fn open(
+        name: Option<&str>,
+        settings: Settings,
+        sequencer: Option<Arc<Sequencer>>,
+    ) -> Arc<Self> {
+        let core = Self::without_ring(name, settings, sequencer);
         if settings.retain > 0 {
             // Events are kept for subscribers that do not exist yet.
             core.allocate(&mut core.desk.lock());
@@ -96,7 +115,7 @@ impl<T> Core<T> {
         settings: Settings,
         editors: usize,
     ) -> (Arc<Self>, Vec<Reader<T>>) {
-        let core = Self::unheard(name, settings);
+        let core = Self::without_ring(name, settings, None);
         let shape = settings.shape(settings.first_sequence);
         let (ring, readers) = Ring::edited(shape, core.barrier, editors);
         if core.ring.set(ring).is_err() {
@@ -107,12 +126,17 @@ impl<T> Core<T> {
         (core, readers)
     }
 
-    fn unheard(name: Option<&str>, settings: Settings) -> Arc<Self> {
+    fn without_ring(
+        name: Option<&str>,
+        settings: Settings,
+        sequencer: Option<Arc<Sequencer>>,
+    ) -> Arc<Self> {
         let barrier = Barrier::of_process();
         Arc::new(Self {
             name: name.map(Box::from),
             settings,
             barrier,
+            sequencer,
             ring: OnceCell::new(),
             desk: Mutex::new(Desk {
                 shared: 0,
@@ -143,6 +167,10 @@ impl<T> Core<T> {
         &self.settings
     }
 
+    pub(crate) fn sequencer(&self) -> Option<&Arc<Sequencer>> {
+        self.sequencer.as_ref()
+    }
+
     pub(crate) fn desk(&self) -> MutexGuard<'_, Desk> {
         self.desk.lock()
     }
@@ -157,7 +185,8 @@ impl<T> Core<T> {
         if self.ring.get().is_none() {
             let seal = self.unheard.seal();
             let first = seal.next.min(MAX_SEQUENCE);
-            let ring = Ring::new(self.settings.shape(first), self.barrier);
+            let shape = self.settings.shape(first);
+            let ring = Ring::new(shape, self.barrier, self.sequencer.as_ref());
             desk.heard_from = seal.next;
             seal.keep();
             if desk.closed {

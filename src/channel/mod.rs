@@ -12,6 +12,7 @@
 //! | `subscriber`, `batch`, `iter` | reading                                    |
 //! | `subscriber_builder` | a subscriber's name, overflow, filter, start        |
 //! | `stage`, `editor` | who comes after others, who changes events in place    |
+//! | `timeline`   | topics that share one sequence                              |
 //! | `ready_hook` | waking somebody else's loop                            |
 //! | `overflow`, `wait` | the choices                                           |
 //! | `observer`, `observers` | who is called inline, and the walk that calls them |
@@ -43,6 +44,7 @@ mod snapshot;
 mod stage;
 mod subscriber;
 mod subscriber_builder;
+mod timeline;
 mod topic;
 mod unheard;
 mod wait;
@@ -70,5 +72,6 @@ pub use snapshot::{ObserverSnapshot, SubscriberSnapshot, TopicSnapshot};
 pub use stage::Stage;
 pub use subscriber::Subscriber;
 pub use subscriber_builder::SubscriberBuilder;
+pub use timeline::Timeline;
 pub use topic::Topic;
 pub use wait::WaitStrategy;

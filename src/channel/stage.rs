@@ -140,6 +140,10 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         }
     }
 
+    pub(crate) fn comes_after_others(&self) -> bool {
+        self.reader.comes_after_others()
+    }
+
     /// Where what it waits for is told.
     pub(super) fn waits_on(&self) -> &WaitSet {
         let core = self.listing.core();

@@ -36,7 +36,7 @@ pub struct Subscriber<T: Send + Sync + 'static> {
     // The order of these two matters: the reader leaves the ring before its listing wakes publishers.
     pub(super) reader: Reader<T>,
     pub(super) listing: Listing<T>,
-    filter: Option<Filter<T>>,
+    pub(super) filter: Option<Filter<T>>,
     hook: Option<ReadyHook>,
 }
 

@@ -10,6 +10,7 @@ use super::publisher::{Publisher, one_ambient};
 use super::snapshot::TopicSnapshot;
 use super::subscriber::Subscriber;
 use super::subscriber_builder::SubscriberBuilder;
+use super::timeline::Timeline;
 use crate::sync::Arc;
 
 /// A typed event channel: what is published to it, every subscriber sees, in one order.
@@ -66,6 +67,11 @@ impl<T: Send + Sync + 'static> Topic<T> {
     /// How many events a subscriber may be behind; a power of two.
     pub fn capacity(&self) -> usize {
         self.core.settings().capacity
+    }
+
+    /// The timeline that it was opened on, if any.
+    pub fn timeline(&self) -> Option<Timeline> {
+        self.core.sequencer().map(Timeline::of)
     }
 
     /// One of several publishers.

@@ -12,6 +12,7 @@ mod observe;
 mod select;
 mod shared;
 mod stages;
+mod timeline;
 mod topic;
 mod wait;
 
@@ -43,7 +44,7 @@ fn ring<T>(capacity: u64, slots: u64) -> Arc<Ring<T>> {
         slots,
         first: 0,
     };
-    Ring::new(shape, Barrier::of_process())
+    Ring::new(shape, Barrier::of_process(), None)
 }
 
 /// Publishes one event if there is room.

@@ -26,6 +26,11 @@
 //!   recalled; it is emptied under the lender's lock, after the recall's barrier, when no borrower is there
 //!   that was there at the barrier.
 //!
+//! In rings that share a [`sequencer::Sequencer`] every claim is made under its lock, and takes a place for each
+//! of its events with it. So places grow with the sequences of each ring, and of two claims in any two rings the
+//! one that came first has the smaller places. A place is written beside the slot before `tail` is moved over it;
+//! R3 to R5 keep it as they keep the event.
+//!
 //! # Edges
 //!
 //! | edge      | store                        | load                   | carries                         | model                           |
@@ -40,27 +45,32 @@
 //! | `again`   | `Member::enter`              | `Member::generation`   | the seat's last member has left | `stages::seat_of_an_upstream_is_taken_again` |
 //! | `stop`    | `Tail::raise_limit`          | `Tail::limit`          | the plan's look at the slots    | `shared::claim_below_the_stop_of_another` |
 //! | `end`     | `Ring::close`                | `Ring::end`            | what was before the close       | `lossless::close_carries_what_was_done_before` |
+//! | `place`   | `Placing`'s drop             | `Sequencer::next`      | the claims of all smaller places | `timeline::two_publishers_lossless` |
 //! | `join`    | seat, then heavy barrier     | `Gate::plan`, light    | Dekker: joiner against plan     | `join::join_now`, `join_oldest` |
 //! | `close`   | `closed`, then heavy barrier | claim, then light      | Dekker: close against claim     | `lossless::close_is_exact`      |
 //!
 //! The light barrier of a claim is a fence in a model, and would hide there what `stop` and `unpin` do in
 //! production, where it only binds the compiler; `ci/mutants/orderings.txt` looks at them without it.
 
+mod ahead;
 mod gate;
 mod loan;
 mod member;
 mod members;
 mod reader;
+mod sequencer;
 mod slot;
 mod standings;
 mod tail;
 mod upstream;
 mod writer;
 
+pub(crate) use ahead::Next;
 pub(crate) use gate::{Obstacle, Whose};
 pub(crate) use loan::Loan;
 pub(crate) use members::Seat;
 pub(crate) use reader::{Events, Found, Origin, Policy, Reader, RefusedJoin};
+pub(crate) use sequencer::Sequencer;
 pub(crate) use slot::MAX_SEQUENCE;
 pub(crate) use upstream::Upstream;
 pub(crate) use writer::{Claimed, SoleWriter, Turn};
@@ -70,6 +80,7 @@ use crate::sync::{
 };
 use gate::Gate;
 use members::Members;
+use sequencer::Places;
 use slot::Slot;
 use tail::Tail;
 
@@ -104,14 +115,21 @@ pub(crate) struct Ring<T> {
     gate: Mutex<Gate>,
     /// Sequences that were skipped.
     holes: Counter,
+    /// The places of the events, if the ring shares a sequencer.
+    places: Option<Places>,
 }
 
 impl<T> Ring<T> {
-    pub(crate) fn new(shape: Shape, barrier: Barrier) -> Arc<Self> {
-        Arc::new(Self::unshared(shape, barrier))
+    /// A ring by itself, or one of those that share a sequencer.
+    pub(crate) fn new(
+        shape: Shape,
+        barrier: Barrier,
+        sequencer: Option<&Arc<Sequencer>>,
+    ) -> Arc<Self> {
+        Arc::new(Self::unshared(shape, barrier, sequencer))
     }
 
-    fn unshared(shape: Shape, barrier: Barrier) -> Self {
+    fn unshared(shape: Shape, barrier: Barrier, sequencer: Option<&Arc<Sequencer>>) -> Self {
         let Shape {
             capacity,
             slots,
@@ -137,6 +155,7 @@ impl<T> Ring<T> {
             editors: Box::default(),
             gate: Mutex::new(Gate::new(first)),
             holes: Counter::default(),
+            places: sequencer.map(|sequencer| Places::new(sequencer, slots, first)),
         }
     }
 

@@ -55,13 +55,13 @@ pub(crate) enum Found {
 /// One member of the ring, reading.
 #[derive(Debug)]
 pub(crate) struct Reader<T> {
-    ring: Arc<Ring<T>>,
+    pub(super) ring: Arc<Ring<T>>,
     seat: Seat,
-    policy: Policy,
+    pub(super) policy: Policy,
     /// Slots it may pin at once; 0 for a lossless reader.
     max_claim: u64,
     /// The next sequence to take.
-    next: u64,
+    pub(super) next: u64,
     /// Where this reader left its cursor. For a lossy reader that is the end of its claim, `next..end`; for
     /// a lossless one, what it has taken and not told publishers yet is `end..next`.
     end: u64,
@@ -71,7 +71,7 @@ pub(crate) struct Reader<T> {
     holes: u64,
     /// Nothing at or behind this sequence is looked at: the fence, or what the upstreams have not passed.
     /// Never beyond the latter (R7).
-    limit: u64,
+    pub(super) limit: u64,
     fence: u64,
     upstreams: Upstreams,
     /// Whether it waits for upstreams.
@@ -115,14 +115,14 @@ impl Account {
 /// the reader.
 #[derive(Debug)]
 pub(crate) struct Events<'a, T> {
-    reader: &'a mut Reader<T>,
+    pub(super) reader: &'a mut Reader<T>,
 }
 
 /// Tells publishers what a reader has taken, also when user code unwinds.
-struct Commit<'a, T>(&'a mut Reader<T>);
+pub(super) struct Commit<'a, T>(pub(super) &'a mut Reader<T>);
 
 impl<T> Reader<T> {
-    fn member(&self) -> &Member {
+    pub(super) fn member(&self) -> &Member {
         self.seat.member()
     }
 
@@ -170,7 +170,7 @@ impl<T> Reader<T> {
     }
 
     #[inline]
-    fn is_done(&self, sequence: u64) -> bool {
+    pub(super) fn is_done(&self, sequence: u64) -> bool {
         self.ring.slot(sequence).stamp().is_done(sequence)
     }
 
@@ -250,6 +250,17 @@ impl<T> Reader<T> {
         self.next += 1;
         self.account.delivered += 1;
         Some(sequence)
+    }
+
+    /// The first event left in the claim.
+    pub(super) fn first_claimed(&self) -> Option<u64> {
+        (self.next..self.end).find(|sequence| (self.holes >> (sequence - self.base)) & 1 == 0)
+    }
+
+    /// Passes over a hole, for a lossless reader.
+    pub(super) fn pass_hole(&mut self) {
+        self.next += 1;
+        self.account.holes += 1;
     }
 
     /// The next sequence to take.

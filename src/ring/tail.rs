@@ -25,7 +25,7 @@ impl Tail {
         self.claimed.load(Ordering::Relaxed)
     }
 
-    /// Claims everything before `next`, for the only writer.
+    /// Claims everything before `next`, for the only writer, or under the lock of a sequencer.
     #[inline(always)]
     pub(crate) fn claim_alone(&self, next: u64) {
         self.claimed.store(next, Ordering::Relaxed);

@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use super::Ring;
 use super::gate::{Gate, Obstacle, Plan, Whose};
+use super::sequencer::Places;
 use crate::sync::Arc;
 
 /// Sequences that one publisher has claimed and fills in order.
@@ -252,6 +253,9 @@ impl<T> Ring<T> {
     #[cold]
     #[inline(never)]
     fn claim_planned(&self, events: u64) -> Result<Claimed, Obstacle> {
+        if let Some(places) = &self.places {
+            return self.claim_placed(places, events);
+        }
         let mut gate = self.lock_gate();
         loop {
             let from = self.tail.claimed();
@@ -281,6 +285,41 @@ impl<T> Ring<T> {
                 holes,
             });
         }
+    }
+
+    /// Claims room for up to `events` events and a place for each, for any publisher of a ring with places.
+    ///
+    /// Nobody waits under the lock, and no code of the user's runs under it. What the plan stepped over gets
+    /// no place: the slot is pinned, and its reader may still ask for the place it has.
+    fn claim_placed(&self, places: &Places, events: u64) -> Result<Claimed, Obstacle> {
+        let mut placing = places.lock();
+        let from = self.tail.claimed();
+        if from + events <= placing.stop() {
+            let end = from + events;
+            (from..end).for_each(|sequence| placing.place(sequence));
+            self.tail.claim_alone(end);
+            drop(placing);
+            return self.unless_closed(Claimed {
+                from,
+                end,
+                holes: 0,
+            });
+        }
+        let mut gate = self.lock_gate();
+        let plan = gate.plan(self, from, events)?;
+        (from..plan.end)
+            .filter(|&sequence| !gate.is_pinned(self, sequence))
+            .for_each(|sequence| placing.place(sequence));
+        self.tail.claim_alone(plan.end);
+        let holes = self.step_over(&gate, from, plan);
+        placing.set_stop(plan.stop);
+        drop(gate);
+        drop(placing);
+        self.unless_closed(Claimed {
+            from,
+            end: plan.end,
+            holes,
+        })
     }
 
     /// Makes holes of the claimed slots that a reader has pinned; tells how many.
@@ -402,6 +441,13 @@ impl<T> SoleWriter<T> {
     #[cold]
     #[inline(never)]
     fn claim_planned(&mut self, events: u64) -> Result<Claimed, Obstacle> {
+        if let Some(places) = &self.ring.places {
+            let claimed = self.ring.claim_placed(places, events);
+            self.head = self.ring.tail.claimed();
+            // No claim without the lock.
+            self.stop = self.head;
+            return claimed;
+        }
         let from = self.head;
         self.gate.set_done(from);
         let plan = self.gate.plan(&self.ring, from, events)?;

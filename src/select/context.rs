@@ -16,8 +16,10 @@ use super::schedule::Schedule;
 use super::slots::{Body, Callback, Expectation, Other, Removal, Removed, Slots};
 use super::snapshot::ReactorSnapshot;
 use super::source::{Batches, Each, Foreign, Source, Subscription};
+use super::timeline::{Branch, TimelineHandlers};
 use super::timers::{MissedTicks, Timers};
-use crate::channel::{Batch, Publisher, Subscriber};
+use crate::channel::{Batch, Publisher, Subscriber, Timeline};
+use crate::ring::Sequencer;
 use crate::sync::{Arc, Bell, Calls, Waiter};
 
 /// What is done with a panic that stays in its handler.
@@ -46,6 +48,14 @@ pub struct Context<S> {
     pub(super) foreign_first: bool,
     /// The fences of a turn are up.
     pub(super) in_turn: bool,
+    /// The source of each timeline.
+    pub(super) merges: Vec<(Arc<Sequencer>, HandlerId)>,
+    /// Handlers that were added while their timeline's source was served.
+    pub(super) joining: Vec<(HandlerId, Branch<S>)>,
+    /// Handlers of the timeline that is served were added or removed.
+    pub(super) roster_changed: bool,
+    /// The place of the event that is handled, if it has one.
+    pub(super) place: Option<u64>,
     pub(super) idle: Vec<HandlerId>,
     pub(super) timers: Timers,
     pub(super) outbox: Outbox,
@@ -98,6 +108,10 @@ impl<S> Context<S> {
             foreign_turn: 0,
             foreign_first: false,
             in_turn: false,
+            merges: Vec::new(),
+            joining: Vec::new(),
+            roster_changed: false,
+            place: None,
             idle: Vec::new(),
             timers: Timers::default(),
             outbox: Outbox::new(set, outbox),
@@ -178,6 +192,22 @@ impl<S> Context<S> {
             subscriber,
             handler,
         }))
+    }
+
+    /// Adds handlers that are called in the order of a timeline, over all its topics.
+    ///
+    /// All handlers that are added so, in however many calls, share that order. Together they are one source,
+    /// with one [priority](Self::set_priority); otherwise each is a handler like any other. See [`Timeline`].
+    pub fn timeline(&mut self, timeline: &Timeline) -> TimelineHandlers<'_, S>
+    where
+        S: 'static,
+    {
+        TimelineHandlers::new(self, timeline)
+    }
+
+    /// The place of the event that is being handled, if its handler is one of a timeline's.
+    pub fn place(&self) -> Option<u64> {
+        self.place
     }
 
     /// Calls `handler` with each message of a foreign channel.
@@ -348,8 +378,10 @@ impl<S> Context<S> {
     }
 
     /// Sets the priority of a source. `false` when there is no such source; timers have none, and are always
-    /// first. Foreign channels are asked every round, whatever their priority.
+    /// first. Foreign channels are asked every round, whatever their priority. For a handler of a timeline it
+    /// is the priority of the timeline.
     pub fn set_priority(&mut self, id: HandlerId, priority: Priority) -> bool {
+        let id = self.slots.served_by(id);
         let scheduled = self.is_scheduled(id);
         if scheduled {
             self.schedule.set_priority(id.index(), priority);
@@ -504,13 +536,18 @@ impl<S> Context<S> {
     }
 
     /// Takes a removed handler out of wherever it is known, and drops it.
-    pub(super) fn forget(&mut self, id: HandlerId, (body, extras): Removed<S>) {
+    pub(super) fn forget(&mut self, id: HandlerId, (mut body, extras): Removed<S>) {
+        let mut parted = None;
         let mut timed = extras
             .as_ref()
             .is_some_and(|extras| extras.expectation.is_some());
-        match &body {
+        match &mut body {
             Body::Source(source) => {
-                self.totals.open -= 1;
+                if source.merge().is_some() {
+                    self.merges.retain(|(_, other)| *other != id);
+                } else {
+                    self.totals.open -= 1;
+                }
                 if source.is_foreign() {
                     self.foreign.retain(|&other| other != id);
                 } else {
@@ -524,12 +561,15 @@ impl<S> Context<S> {
                     self.live_timers -= 1;
                 }
                 Other::Idle(_) => self.idle.retain(|&other| other != id),
+                Other::Branch { merge } => parted = self.leave_merge(id, merge),
             },
         }
         if timed {
             let Self { timers, slots, .. } = self;
             timers.cancel(|id| slots.is_live(id));
         }
+        // User code, so last.
+        drop(parted);
     }
 
     /// Whether the handler that is being called is given another event.

@@ -171,7 +171,7 @@ impl<S> Context<S> {
 
     /// Removes a source that has ended, and tells so.
     #[cold]
-    fn end(&mut self, id: HandlerId, missed: u64, state: &mut S) -> Result<(), Unwind> {
+    pub(super) fn end(&mut self, id: HandlerId, missed: u64, state: &mut S) -> Result<(), Unwind> {
         let lagged = if missed > 0 {
             let told = self.call(id, state, None, |state, context| {
                 context.lagged(id, missed, state);
@@ -201,7 +201,9 @@ impl<S> Context<S> {
         while at < self.idle.len() && !self.is_stopping() {
             let id = self.idle[at];
             if let Some(mut idle) = self.slots.take_other(id) {
-                let (Other::Idle(callback) | Other::Timer { callback, .. }) = &mut *idle;
+                let Other::Idle(callback) = &mut *idle else {
+                    unreachable!("nothing else waits for idleness");
+                };
                 let outcome = self.call(id, state, None, |state, context| callback(state, context));
                 let dropped = self.put_other_back(id, idle, state);
                 self.settle(id, outcome, state)?;
@@ -214,7 +216,7 @@ impl<S> Context<S> {
 
     /// Calls user code for a handler that nothing but itself ends early.
     #[inline]
-    fn call_plainly<R>(
+    pub(super) fn call_plainly<R>(
         &mut self,
         id: HandlerId,
         state: &mut S,

@@ -8,6 +8,7 @@
 //! | `fire`, `turn`, `sleep` | timers; the fences of a turn; the end of a round  |
 //! | `slots`     | the handlers                                                 |
 //! | `source`, `edit` | what is served: subscriptions, foreign channels; editors |
+//! | `timeline`  | handlers of several topics in one order                      |
 //! | `schedule`  | whose turn it is, and who rings                              |
 //! | `timers`, `clock` | what is due, and by which time                         |
 //! | `outbox`    | events that find no room yet                                 |
@@ -38,6 +39,7 @@ mod sleep;
 mod slots;
 mod snapshot;
 mod source;
+mod timeline;
 mod timers;
 mod turn;
 
@@ -55,4 +57,5 @@ pub use merged_builder::MergedBuilder;
 pub use outbox::OutboxError;
 pub use reactor::{Ended, Reactor, RunError};
 pub use snapshot::ReactorSnapshot;
+pub use timeline::TimelineHandlers;
 pub use timers::MissedTicks;

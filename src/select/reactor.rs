@@ -84,7 +84,8 @@ pub enum RunError {
 /// # Order
 ///
 /// Each source's events keep their order. Between sources none is promised, but for
-/// [priorities](Context::set_priority); timers that are due go first, in the order of their deadlines.
+/// [priorities](Context::set_priority); the topics of a [timeline](Context::timeline) are one source. Timers
+/// that are due go first, in the order of their deadlines.
 ///
 /// # Cost
 ///

@@ -124,6 +124,18 @@ impl Schedule {
         }
     }
 
+    /// A bell that marks a source as its own does, to hang where that one does not.
+    pub(crate) fn another_bell(&self, index: usize) -> Waiter {
+        Waiter::Bell(Bell::new(&self.set, Some(index)))
+    }
+
+    /// Has a source looked at again, which may have got something without ringing.
+    pub(crate) fn recall(&mut self, index: usize) {
+        if self.entries[index].place == Place::Away {
+            self.cool(index);
+        }
+    }
+
     /// Takes the marks: sources that rang become hot. Tells whether somebody called.
     #[inline]
     pub(crate) fn collect(&mut self) -> bool {

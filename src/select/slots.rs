@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::context::Context;
 use super::handler::HandlerId;
 use super::source::Source;
+use super::timeline::Merge;
 use super::timers::MissedTicks;
 use crate::sync::{Arc, Calls};
 
@@ -22,6 +23,10 @@ pub(crate) enum Other<S> {
         every: Option<(Duration, MissedTicks)>,
     },
     Idle(Callback<S>),
+    /// A handler of a timeline; its source has it, and this is its place in the table.
+    Branch {
+        merge: HandlerId,
+    },
 }
 
 /// What a slot holds.
@@ -156,6 +161,19 @@ impl<S> Slots<S> {
     #[inline]
     pub(crate) fn source_mut(&mut self, index: usize) -> Option<&mut (dyn Source<S> + 'static)> {
         self.slots[index].source.as_deref_mut()
+    }
+
+    /// The source of a timeline, unless it is out.
+    pub(crate) fn merge(&mut self, id: HandlerId) -> Option<&mut Merge<S>> {
+        self.source_mut(id.index())?.merge()
+    }
+
+    /// The source that serves a handler: of one of a timeline's, that of the timeline.
+    pub(crate) fn served_by(&self, id: HandlerId) -> HandlerId {
+        match self.slots.get(id.index()).map(|slot| slot.other.as_deref()) {
+            Some(Some(Other::Branch { merge })) if self.is_live(id) => *merge,
+            _ => id,
+        }
     }
 
     pub(crate) fn extras(&mut self, id: HandlerId) -> &mut Extras<S> {

@@ -6,6 +6,7 @@ use crossbeam_channel::{Receiver, Select, TryRecvError};
 
 use super::context::Context;
 use super::handler::HandlerId;
+use super::timeline::Merge;
 use crate::channel::{Batch, Meta, PollError, Subscriber};
 use crate::sync::Waiter;
 
@@ -54,6 +55,11 @@ pub(crate) trait Source<S>: Send {
 
     /// About how many events wait before the fence.
     fn left(&self) -> u64;
+
+    /// Itself, if it is the source of a timeline: its handlers count as sources, not it.
+    fn merge(&mut self) -> Option<&mut Merge<S>> {
+        None
+    }
 
     /// Adds the channel to a foreign select.
     fn select<'a>(&'a self, _select: &mut Select<'a>) {}

@@ -23,6 +23,11 @@ impl<T> Reader<T> {
         self.set_limit();
     }
 
+    /// Whether it comes after others, or did.
+    pub(crate) fn comes_after_others(&self) -> bool {
+        !self.upstreams.is_empty()
+    }
+
     /// Sees how far the upstreams are.
     #[inline(always)]
     pub(crate) fn look_upstream(&mut self) {

@@ -20,7 +20,7 @@ impl<T> Ring<T> {
         barrier: Barrier,
         editors: usize,
     ) -> (Arc<Self>, Vec<Reader<T>>) {
-        let mut ring = Self::unshared(shape, barrier);
+        let mut ring = Self::unshared(shape, barrier, None);
         // In their seats before there is a publisher, so no plan can miss them.
         let seats: Vec<Seat> = (0..editors)
             .map(|_| {

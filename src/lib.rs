@@ -183,6 +183,44 @@
 //! A topic opened with [editors](TopicBuilder::open_edited) has stages before all subscribers that change
 //! events in place, as `&mut T`; see [`Editor`].
 //!
+//! # States
+//!
+//! A [`State`] is a topic of which the latest value counts. It always has one; it is read without subscribing;
+//! and whoever subscribes is given the latest value, then every later one, without a gap.
+//!
+//! ```
+//! # use ringbus::Bus;
+//! let bus = Bus::new();
+//! let limit = bus.state_named("risk.limit", 100_u64)?;
+//! let mut changes = limit.subscribe();
+//! let version = limit.set(150)?;
+//! assert_eq!(limit.get(), (version, 150));
+//! assert_eq!(changes.recv()?, 100);
+//! assert_eq!(changes.recv()?, 150);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Conflating by key
+//!
+//! A reader that cannot keep up may want the newest event of each key instead of every event.
+//! [`Subscriber::drain_latest_by`] shows them by reference, out of what the ring holds;
+//! [`Subscriber::conflate_by`] keeps them in a table beside the ring, for readers that are slower than the ring
+//! is long. Either way what is passed over is counted, and told.
+//!
+//! ```
+//! # use ringbus::Bus;
+//! let bus = Bus::new();
+//! let quotes = bus.topic::<(&str, u32)>();
+//! let mut screen = quotes.subscribe();
+//! for quote in [("btc", 100), ("eth", 10), ("btc", 101), ("btc", 102)] {
+//!     quotes.publish(quote)?;
+//! }
+//! let mut shown = Vec::new();
+//! screen.drain_latest_by(|quote| quote.0, |quote, meta| shown.push((*quote, meta.missed)))?;
+//! assert_eq!(shown, [(("eth", 10), 1), (("btc", 102), 1)]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Closing
 //!
 //! See [Closing](Topic#closing): what closes what, and what is still delivered.
@@ -262,6 +300,11 @@
 //! | [`poll`](Subscriber::poll), lossy          | lock-free; waits two stores of a publisher that is just pushing it | no | no |
 //! | [`MergedSubscriber::poll`]                 | as `poll`                          | when topics have appeared | no          |
 //! | [`recv`](Subscriber::recv) and its kin     | as above                           | as `T: Clone`  | for an event           |
+//! | [`State::set`]                             | a lock among those who set, held while one value is written | no | for lossless subscribers |
+//! | [`State::read`]                            | two short locks among readers; joins the ring for the read while more than eight read at once | once for each of the eight | no |
+//! | [`StateReader::read`], [`PlainReader::get`] | lock-free                         | no             | no                     |
+//! | [`PlainReader::load`], up to eight bytes   | wait-free                          | no             | no                     |
+//! | [`drain_latest_by`](Subscriber::drain_latest_by), [`Conflated`] | as `poll`     | until it has grown | no                 |
 //! | [`turn`](Reactor::turn), [`Context::publish`] | as `poll` and `try_publish`         | until the outbox has grown | no          |
 //! | [`select!`], [`run`](Reactor::run)         | as `poll`                          | with foreign channels, when it sleeps | for a source |
 //! | subscribing, leaving, closing, snapshots   | a lock of the topic's              | yes            | no                     |
@@ -285,14 +328,18 @@ mod sync;
 #[cfg(all(test, ringbus_loom))]
 mod models;
 
-pub use bus::{Bus, Lanes, Pattern, PatternError, Snapshot, TopicBuilder, TopicError};
+pub use bus::{
+    Bus, Lanes, Pattern, PatternError, Snapshot, StateBuilder, TopicBuilder, TopicError,
+};
+#[cfg(feature = "plain")]
+pub use channel::PlainReader;
 pub use channel::{
-    Batch, BatchRest, DeadLetter, Draft, Editor, ExclusivePublisher, Iter, MAX_CAPACITY, MAX_NAME,
-    MAX_OBSERVER_DEPTH, Meta, Observer, ObserverPanic, ObserverSnapshot, Overflow, PollError,
-    PublishBatchError, PublishError, PublishTimeoutError, Publisher, PublisherError, RecvError,
-    RecvTimeoutError, Stage, Start, SubscribeError, Subscriber, SubscriberBuilder,
-    SubscriberSnapshot, Timeline, Topic, TopicSnapshot, TryIter, TryPublishError, TryRecvError,
-    WaitStrategy,
+    Batch, BatchRest, Conflated, DeadLetter, Draft, Editor, ExclusivePublisher, Iter, MAX_CAPACITY,
+    MAX_NAME, MAX_OBSERVER_DEPTH, Meta, Observer, ObserverPanic, ObserverSnapshot, Overflow,
+    PollError, PublishBatchError, PublishError, PublishTimeoutError, Publisher, PublisherError,
+    RecvError, RecvTimeoutError, Stage, Start, State, StateReader, SubscribeError, Subscriber,
+    SubscriberBuilder, SubscriberSnapshot, Timeline, Topic, TopicSnapshot, TryIter,
+    TryPublishError, TryRecvError, WaitStrategy,
 };
 pub use select::{
     Budget, Clock, Context, Delivery, Ended, HandlerGuard, HandlerId, HandlerPanic, MergedBuilder,

@@ -7,6 +7,7 @@ mod lanes;
 mod pattern;
 mod registry;
 mod snapshot;
+mod state_builder;
 mod topic_builder;
 mod watch;
 
@@ -17,4 +18,5 @@ pub use error::TopicError;
 pub use lanes::Lanes;
 pub use pattern::{Pattern, PatternError};
 pub use snapshot::Snapshot;
+pub use state_builder::StateBuilder;
 pub use topic_builder::TopicBuilder;

@@ -139,6 +139,28 @@ impl Registry {
         settings: Settings,
         timeline: Option<&Timeline>,
     ) -> Result<(Topic<T>, bool), TopicError> {
+        self.open_or(name, || match timeline {
+            Some(timeline) => Core::on_timeline(name, settings, timeline.sequencer()),
+            None => Core::new(name, settings),
+        })
+    }
+
+    /// As `open`; a new topic is a state with this initial value.
+    pub(crate) fn open_state<T: Send + Sync + 'static>(
+        &self,
+        name: Option<&str>,
+        settings: Settings,
+        initial: T,
+    ) -> Result<(Topic<T>, bool), TopicError> {
+        self.open_or(name, || Core::of_state(name, settings, initial))
+    }
+
+    /// The open topic of this type and name, or what `make` makes; what it holds is dropped without the lock.
+    fn open_or<T: Send + Sync + 'static>(
+        &self,
+        name: Option<&str>,
+        make: impl FnOnce() -> Arc<Core<T>>,
+    ) -> Result<(Topic<T>, bool), TopicError> {
         let key = Key {
             event: TypeId::of::<T>(),
             name: name.map(Box::from),
@@ -147,10 +169,7 @@ impl Registry {
         if let Some(topic) = topics.find::<Topic<T>>(&key) {
             return Ok((topic.clone(), false));
         }
-        let topic = Topic::of(match timeline {
-            Some(timeline) => Core::on_timeline(name, settings, timeline.sequencer()),
-            None => Core::new(name, settings),
-        });
+        let topic = Topic::of(make());
         Self::enter(topics, key, topic).map(|topic| (topic, true))
     }
 

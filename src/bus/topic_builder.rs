@@ -5,8 +5,13 @@ use std::marker::PhantomData;
 use super::error::TopicError;
 use super::lanes::Lanes;
 use super::registry::Registry;
-use crate::channel::{Editor, MAX_CAPACITY, MAX_NAME, Settings, Timeline, Topic, WaitStrategy};
+use crate::channel::{
+    Editor, MAX_CAPACITY, MAX_NAME, Settings, State, Timeline, Topic, WaitStrategy,
+};
 use crate::ring::MAX_SEQUENCE;
+
+/// The capacity of a state, if none is asked for: few want to see many of its values.
+const STATE_CAPACITY: usize = 256;
 
 /// Opens a [`Topic`] with settings of its own; made by [`Bus::topic_builder`](crate::Bus::topic_builder).
 ///
@@ -204,6 +209,26 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
             self.check_against(lanes.settings())?;
         }
         Ok(lanes)
+    }
+
+    /// As `open`; a new topic is a state with this initial value.
+    pub(super) fn open_state(self, initial: T) -> Result<State<T>, TopicError> {
+        let mut settings = self.settings()?;
+        if self.capacity.is_none() {
+            settings.capacity = STATE_CAPACITY;
+        }
+        let (topic, new) = self
+            .registry
+            .open_state(self.name.as_deref(), settings, initial)?;
+        let state = State::of(&topic).ok_or_else(|| TopicError::Conflict {
+            setting: "kind",
+            existing: "events".to_string(),
+            wanted: "state".to_string(),
+        })?;
+        if !new {
+            self.check_against(topic.core().settings())?;
+        }
+        Ok(state)
     }
 
     fn settings(&self) -> Result<Settings, TopicError> {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::conflate::Scratch;
 use crate::ring::Events;
 
 /// What a subscriber's filter is kept as.
@@ -14,7 +15,8 @@ pub struct Meta {
     /// The event's place in the topic's order. Sequences grow, and may have gaps.
     pub sequence: u64,
     /// Events that this subscriber missed since the last one it was given: overwritten ones, and with
-    /// [`Overflow::Latest`](crate::Overflow::Latest) skipped ones. Always 0 for a lossless subscriber.
+    /// [`Overflow::Latest`](crate::Overflow::Latest) skipped ones. Always 0 for a lossless subscriber, but for
+    /// those that conflation by key has passed over.
     pub missed: u64,
 }
 
@@ -23,11 +25,12 @@ pub struct Meta {
 /// Each event that is taken from it is done with when the closure returns; the others stay with the
 /// subscriber.
 pub struct Batch<'a, T> {
-    events: Events<'a, T>,
-    filter: Option<&'a mut Filter<T>>,
-    first: Option<(&'a T, Meta)>,
-    left: usize,
-    taken: usize,
+    pub(super) events: Events<'a, T>,
+    pub(super) filter: Option<&'a mut Filter<T>>,
+    pub(super) first: Option<(&'a T, Meta)>,
+    pub(super) left: usize,
+    pub(super) taken: usize,
+    pub(super) scratch: Option<&'a mut Scratch>,
 }
 
 impl<'a, T> Batch<'a, T> {
@@ -43,9 +46,16 @@ impl<'a, T> Batch<'a, T> {
             first: None,
             left: max,
             taken: 0,
+            scratch: None,
         };
         batch.first = Some(batch.take_next()?);
         Some(batch)
+    }
+
+    /// Lends memory for [`latest_by`](Self::latest_by), to be kept from one batch to the next.
+    pub(crate) fn with_scratch(mut self, scratch: &'a mut Scratch) -> Self {
+        self.scratch = Some(scratch);
+        self
     }
 
     /// Events missed before the first one, if nothing was taken yet.

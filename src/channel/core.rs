@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::current::Current;
 use super::dead_letters::DeadLetters;
 use super::error::{PublisherError, SubscribeError};
 use super::observers::Observers;
@@ -23,6 +24,8 @@ pub(crate) struct Core<T> {
     /// What its ring shares with those of other topics, on a timeline.
     sequencer: Option<Arc<Sequencer>>,
     ring: OnceCell<Arc<Ring<T>>>,
+    /// Set before the topic is shared, if it is a state.
+    current: OnceCell<Current<T>>,
     desk: Mutex<Desk>,
     /// Counts as long as there is no ring.
     unheard: Unheard,
@@ -138,6 +141,7 @@ impl<T> Core<T> {
             barrier,
             sequencer,
             ring: OnceCell::new(),
+            current: OnceCell::new(),
             desk: Mutex::new(Desk {
                 shared: 0,
                 exclusive: false,
@@ -157,6 +161,23 @@ impl<T> Core<T> {
             parked: Waits::default(),
             blocked: Waits::default(),
         })
+    }
+
+    /// A topic that has a current value from the start. The state is its only publisher, for good.
+    pub(crate) fn of_state(name: Option<&str>, settings: Settings, initial: T) -> Arc<Self> {
+        let core = Self::new(name, settings);
+        core.desk.lock().exclusive = true;
+        let ring = core.ring().expect("a state retains its value");
+        if core.current.set(Current::new(ring, initial)).is_err() {
+            unreachable!("nobody else has the topic yet");
+        }
+        core
+    }
+
+    /// The current value, if the topic is a state.
+    #[inline]
+    pub(crate) fn current(&self) -> Option<&Current<T>> {
+        self.current.get()
     }
 
     pub(crate) fn name(&self) -> Option<&str> {

@@ -13,6 +13,9 @@
 //! | `subscriber_builder` | a subscriber's name, overflow, filter, start        |
 //! | `stage`, `editor` | who comes after others, who changes events in place    |
 //! | `timeline`   | topics that share one sequence                              |
+//! | `state`, `state_reader`, `plain_reader` | the latest value of a topic that is a state |
+//! | `current`, `words` | what a state has beside its topic           |
+//! | `conflate`, `conflated` | the newest event of each key           |
 //! | `ready_hook` | waking somebody else's loop                            |
 //! | `overflow`, `wait` | the choices                                           |
 //! | `observer`, `observers` | who is called inline, and the walk that calls them |
@@ -21,12 +24,18 @@
 //!
 //! # Edges
 //!
-//! | edge   | store                         | load                   | carries                          | model                                   |
-//! |--------|-------------------------------|------------------------|----------------------------------|-----------------------------------------|
-//! | `seal` | `Unheard::seal`, then heavy   | `Unheard::take`, light | Dekker: first subscriber against publish | `topic::ring_appears_under_a_publisher` |
+//! | edge     | store                         | load                   | carries                              | model                      |
+//! |----------|-------------------------------|------------------------|--------------------------------------|----------------------------|
+//! | `seal`   | `Unheard::seal`, then heavy   | `Unheard::take`, light | Dekker: first subscriber against publish | `topic::ring_appears_under_a_publisher` |
+//! | `newest` | `Words::store`                | `Words::try_load`      | the cell of this turn                | `plain::two_cells`         |
+//! | `lap`    | `Words::store`, fence         | `Words::try_load`, fence | "the cell is a later turn's"       | `plain::two_cells`         |
+//! | `first`  | `Words::store`                | `Words::load_first`    | `newest`                             | `plain::word_then_cell`    |
 
 mod batch;
+mod conflate;
+mod conflated;
 mod core;
+mod current;
 mod dead_letters;
 mod editor;
 mod error;
@@ -36,24 +45,31 @@ mod iter;
 mod observer;
 mod observers;
 mod overflow;
+#[cfg(feature = "plain")]
+mod plain_reader;
 mod publish;
 mod publisher;
 mod ready_hook;
 mod settings;
 mod snapshot;
 mod stage;
+mod state;
+mod state_reader;
 mod subscriber;
 mod subscriber_builder;
 mod timeline;
 mod topic;
 mod unheard;
 mod wait;
+#[cfg(feature = "plain")]
+pub(crate) mod words;
 
 pub(crate) use self::core::Core;
 pub(crate) use publish::{GRACE, Refusal};
 pub(crate) use settings::Settings;
 
 pub use batch::{Batch, Meta};
+pub use conflated::Conflated;
 pub use dead_letters::DeadLetter;
 pub use editor::Editor;
 pub use error::{
@@ -66,10 +82,14 @@ pub use iter::{Iter, TryIter};
 pub use observer::{Observer, ObserverPanic};
 pub use observers::MAX_OBSERVER_DEPTH;
 pub use overflow::{Overflow, Start};
+#[cfg(feature = "plain")]
+pub use plain_reader::PlainReader;
 pub use publisher::Publisher;
 pub use settings::{MAX_CAPACITY, MAX_NAME};
 pub use snapshot::{ObserverSnapshot, SubscriberSnapshot, TopicSnapshot};
 pub use stage::Stage;
+pub use state::State;
+pub use state_reader::StateReader;
 pub use subscriber::Subscriber;
 pub use subscriber_builder::SubscriberBuilder;
 pub use timeline::Timeline;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 
 use super::batch::{Batch, Filter, Meta};
+use super::conflate::Scratch;
 use super::core::{Core, Listing};
 use super::error::{PollError, RecvError, RecvTimeoutError, SubscribeError, TryRecvError};
 use super::overflow::{Overflow, Start};
@@ -38,6 +39,7 @@ pub struct Subscriber<T: Send + Sync + 'static> {
     pub(super) listing: Listing<T>,
     pub(super) filter: Option<Filter<T>>,
     hook: Option<ReadyHook>,
+    scratch: Scratch,
 }
 
 impl<T: Send + Sync + 'static> Drop for Subscriber<T> {
@@ -106,6 +108,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
             listing,
             filter,
             hook: None,
+            scratch: Scratch::default(),
         }
     }
 
@@ -564,6 +567,18 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         self.waits_on().leave(waiter);
     }
 
+    /// The next sequence to take, and the next one to be published.
+    pub(crate) fn reach(&self) -> (u64, u64) {
+        let core = self.listing.core();
+        let published = core.ring().map_or(0, |ring| ring.next_sequence());
+        (self.reader.position(), published)
+    }
+
+    /// Books `events` of those that were handed out as missed: newer ones took their places.
+    pub(crate) fn conflate_delivered(&mut self, events: u64) {
+        self.reader.conflate_delivered(events);
+    }
+
     /// Events missed since the last one that was handed out.
     pub(crate) fn take_missed(&mut self) -> u64 {
         self.reader.account().take_missed()
@@ -697,13 +712,14 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
             reader,
             listing,
             filter,
+            scratch,
             ..
         } = self;
         let lossless = reader.policy() == Policy::Lossless;
         // Dropped after the events are given back.
         let went_on = WentOn(lossless.then_some(listing));
         let answer = reader.lend(|events| match Batch::new(events, filter.as_mut(), max) {
-            Some(batch) => Ok(handler(batch)),
+            Some(batch) => Ok(handler(batch.with_scratch(scratch))),
             None => Err((handler, Nothing::Yet)),
         });
         drop(went_on);
@@ -785,7 +801,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     }
 
     /// Waits until there is something to look at; `false` when `deadline` passed without.
-    pub(super) fn wait(&mut self, deadline: Option<Instant>) -> Result<bool, PollError> {
+    pub(crate) fn wait(&mut self, deadline: Option<Instant>) -> Result<bool, PollError> {
         if self.reader.is_behind() {
             return self.wait_behind(deadline);
         }

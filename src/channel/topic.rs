@@ -35,7 +35,7 @@ use crate::sync::Arc;
 /// | [`Bus::close`](crate::Bus::close)              | every topic of the bus                          |
 /// | the last [`Bus`](crate::Bus) handle is dropped | every topic of the bus                          |
 /// | the last publisher of the topic is dropped     | this topic, unless it was opened with [`keep_open`](crate::TopicBuilder::keep_open) or the bus publishes to it |
-/// | a `Topic` or a [`Subscriber`] is dropped       | nothing                                         |
+/// | a `Topic`, a [`State`](crate::State) or a [`Subscriber`] is dropped | nothing                    |
 ///
 /// A topic that never had a publisher stays open. After the close nothing is accepted, and every publish
 /// that was accepted before is still delivered to every lossless subscriber; then subscribers are told

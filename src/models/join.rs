@@ -63,6 +63,22 @@ fn join_newest() {
     join(3, Policy::Lossless, Origin::Newest, 1, 3);
 }
 
+/// The event before the one that is on its way can no longer be joined: then the start is that one.
+#[test]
+fn join_newest_while_it_is_replaced() {
+    explore(Some(3), || {
+        let ring = ring(1, 2);
+        let mut writer = SoleWriter::new(Arc::clone(&ring));
+        publish(&mut writer, 0).unwrap();
+        let publisher = thread::spawn(move || publish(&mut writer, 1).map_or(1, |_| 2));
+        let mut reader = Reader::join(&ring, Policy::Lossless, Origin::Newest).unwrap();
+        let published = publisher.join().unwrap();
+        let mut seen = Vec::new();
+        read_all(&mut reader, &mut seen);
+        assert_eq!(seen.last().map(|&(_, event, _)| event + 1), Some(published));
+    });
+}
+
 #[test]
 fn join_now_beside_two_publishers() {
     explore(Some(2), || {

@@ -9,9 +9,12 @@ mod lossless;
 mod lossy;
 mod merged;
 mod observe;
+#[cfg(feature = "plain")]
+mod plain;
 mod select;
 mod shared;
 mod stages;
+mod state;
 mod timeline;
 mod topic;
 mod wait;

@@ -289,7 +289,8 @@ impl<T> Ring<T> {
     fn announce_horizon(&self, reach: u64) {
         let horizon = reach.saturating_sub(self.shape.slots);
         if horizon > self.horizon.load(Ordering::Relaxed) {
-            self.horizon.store(horizon, Ordering::Relaxed);
+            // ORDERING: edge `horizon`. Pairs with the load in `View::open`; carries what was claimed before.
+            self.horizon.store(horizon, Ordering::Release);
         }
     }
 

@@ -25,6 +25,10 @@
 //! - **R9** The slot of a loan is read only by a borrower that has said where it is before it saw the loan not
 //!   recalled; it is emptied under the lender's lock, after the recall's barrier, when no borrower is there
 //!   that was there at the barrier.
+//! - **R10** With one writer that claims event by event, in a ring of at least 16 slots that are all its
+//!   capacity, no plan pushes a cursor or the horizon past the newest event. That event is right before the
+//!   claim at `head`. Pins cover at most three quarters of the slots, so the claim spans at most
+//!   `3/4 slots + 1` and pushes at most to `head + span + slots/16 - slots`, which is before `head`.
 //!
 //! In rings that share a [`sequencer::Sequencer`] every claim is made under its lock, and takes a place for each
 //! of its events with it. So places grow with the sequences of each ring, and of two claims in any two rings the
@@ -44,6 +48,7 @@
 //! | `after`   | `Member::{advance, leave}`   | `Member::cursor`       | what an upstream or editor did  | `stages::downstream_comes_after_capacity_1`, `editors_alone_touch_an_event` |
 //! | `again`   | `Member::enter`              | `Member::generation`   | the seat's last member has left | `stages::seat_of_an_upstream_is_taken_again` |
 //! | `stop`    | `Tail::raise_limit`          | `Tail::limit`          | the plan's look at the slots    | `shared::claim_below_the_stop_of_another` |
+//! | `horizon` | `Ring::announce_horizon`     | `View::open`           | the claims before the plan      | none: see `ci/mutants/orderings.txt` |
 //! | `end`     | `Ring::close`                | `Ring::end`            | what was before the close       | `lossless::close_carries_what_was_done_before` |
 //! | `place`   | `Placing`'s drop             | `Sequencer::next`      | the claims of all smaller places | `timeline::two_publishers_lossless` |
 //! | `join`    | seat, then heavy barrier     | `Gate::plan`, light    | Dekker: joiner against plan     | `join::join_now`, `join_oldest` |
@@ -63,6 +68,7 @@ mod slot;
 mod standings;
 mod tail;
 mod upstream;
+mod view;
 mod writer;
 
 pub(crate) use ahead::Next;
@@ -73,6 +79,7 @@ pub(crate) use reader::{Events, Found, Origin, Policy, Reader, RefusedJoin};
 pub(crate) use sequencer::Sequencer;
 pub(crate) use slot::MAX_SEQUENCE;
 pub(crate) use upstream::Upstream;
+pub(crate) use view::View;
 pub(crate) use writer::{Claimed, SoleWriter, Turn};
 
 use crate::sync::{

@@ -103,6 +103,13 @@ impl Account {
         self.filtered += 1;
     }
 
+    /// An event taken earlier was not delivered: a newer one has its place.
+    pub(crate) fn conflate(&mut self) {
+        self.delivered -= 1;
+        self.conflated += 1;
+        self.missed += 1;
+    }
+
     /// Events missed since the last call.
     pub(crate) fn take_missed(&mut self) -> u64 {
         std::mem::take(&mut self.missed)
@@ -116,6 +123,14 @@ impl Account {
 #[derive(Debug)]
 pub(crate) struct Events<'a, T> {
     pub(super) reader: &'a mut Reader<T>,
+}
+
+/// How far a reader was in what it was lent.
+#[derive(Debug)]
+pub(crate) struct Bookmark {
+    next: u64,
+    delivered: u64,
+    holes: u64,
 }
 
 /// Tells publishers what a reader has taken, also when user code unwinds.
@@ -137,6 +152,13 @@ impl<T> Reader<T> {
 
     pub(crate) fn account(&mut self) -> &mut Account {
         &mut self.account
+    }
+
+    /// Of the events that were delivered, newer ones have the places of `events`.
+    pub(crate) fn conflate_delivered(&mut self, events: u64) {
+        self.account.delivered -= events;
+        self.account.conflated += events;
+        self.publish_account();
     }
 
     /// Notes which thread reads, for publishers that would wait for themselves.
@@ -421,6 +443,25 @@ impl<'a, T> Events<'a, T> {
 }
 
 impl<T> Events<'_, T> {
+    /// Where the reader is, to [go back](Self::go_back) to.
+    pub(crate) fn bookmark(&self) -> Bookmark {
+        let Account {
+            delivered, holes, ..
+        } = self.reader.account;
+        Bookmark {
+            next: self.reader.next,
+            delivered,
+            holes,
+        }
+    }
+
+    /// Gives back everything that was taken since the reader was at the bookmark, of which nothing was refused.
+    pub(crate) fn go_back(&mut self, bookmark: Bookmark) {
+        self.reader.next = bookmark.next;
+        self.reader.account.delivered = bookmark.delivered;
+        self.reader.account.holes = bookmark.holes;
+    }
+
     /// Gives the event that was taken last back, which `missed` events were missed before.
     pub(crate) fn give_back(&mut self, sequence: u64, missed: u64) {
         self.reader.next = sequence;

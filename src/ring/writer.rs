@@ -45,6 +45,13 @@ pub(crate) struct Claimed {
 #[derive(Debug)]
 pub(crate) struct Turn(u64);
 
+impl Turn {
+    #[inline(always)]
+    pub(crate) fn sequence(&self) -> u64 {
+        self.0
+    }
+}
+
 impl Claimed {
     /// The turn of a claim of one event; what the plan stepped over comes before it.
     pub(crate) fn into_turn(self) -> Turn {

@@ -51,7 +51,7 @@ impl Scratch {
         let library: Vec<_> = manifest
             .split("\n\n")
             .filter(|section| {
-                ["[package]", "[dependencies]", "[target."]
+                ["[package]", "[features]", "[dependencies]", "[target."]
                     .iter()
                     .any(|kept| section.starts_with(kept))
             })

@@ -33,11 +33,20 @@ pub(crate) enum RefusedJoin {
 }
 
 impl<T> Ring<T> {
-    /// The newest event before `tail`, or `tail` when there is none from `lowest` on.
-    fn newest_before(&self, tail: u64, lowest: u64) -> u64 {
-        (lowest..tail)
+    /// The newest finished event in `from..to`.
+    pub(in crate::ring) fn newest_in(&self, from: u64, to: u64) -> Option<u64> {
+        (from..to)
             .rev()
             .find(|&sequence| self.slot(sequence).stamp().is_event(sequence))
+    }
+
+    /// The newest event before `tail`. When there is none from `lowest` on: the first one that is on its way,
+    /// as the event before it can no longer be joined; `tail` when there are only holes.
+    fn newest_before(&self, tail: u64, lowest: u64) -> u64 {
+        self.newest_in(lowest, tail)
+            .or_else(|| {
+                (lowest..tail).find(|&sequence| !self.slot(sequence).stamp().is_hole(sequence))
+            })
             .unwrap_or(tail)
     }
 

@@ -63,7 +63,7 @@ fn drain(subscriber: &mut Subscriber<Wide>) -> Vec<u64> {
     seen
 }
 
-const LOAD: u64 = if cfg!(miri) { 200 } else { 20_000 };
+const LOAD: u64 = if cfg!(miri) { 200 } else { 10_000 };
 
 #[test]
 fn what_a_chain_of_editors_makes_of_an_event_everybody_sees() {

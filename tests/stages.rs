@@ -45,7 +45,7 @@ fn publish(topic: &Topic<u64>, events: std::ops::Range<u64>) {
 }
 
 /// The number of events of a load: many laps of the rings here.
-const LOAD: u64 = if cfg!(miri) { 200 } else { 20_000 };
+const LOAD: u64 = if cfg!(miri) { 200 } else { 10_000 };
 
 /// How far a stage is, noted by itself before it lets an event pass.
 #[derive(Clone, Default)]

@@ -46,7 +46,7 @@ impl Scratch {
             .expect("it has been made for this type");
         // A panic of user code may have left something.
         fates.clear();
-        newest.clear();
+        forget_keys(newest);
         (fates, newest)
     }
 }
@@ -152,10 +152,14 @@ impl<T> Batch<'_, T> {
             events.next_with(|_, _, account| account.take_missed());
             resume_unwind(ManuallyDrop::into_inner(payload));
         }
-        // The keys are dropped, which is user code.
-        newest.clear();
+        forget_keys(newest);
         shown
     }
+}
+
+/// Drops the keys, which is user code: by a drain, as a clear that unwinds leaks those behind.
+fn forget_keys<K>(newest: &mut HashMap<K, usize>) {
+    newest.drain().for_each(drop);
 }
 
 impl<T: Send + Sync + 'static> Subscriber<T> {

@@ -15,6 +15,12 @@ pub(crate) const GRACE: Duration = Duration::from_secs(1);
 /// An event that is shown to observers lies in an option: it is not moved again before it is published.
 pub(crate) const HELD: &str = "the event is held until it is published";
 
+/// Tells the compiler that the branch it stands in is not the usual one; what the branch calls is not cold for
+/// that, and is compiled as well as anything.
+#[cold]
+#[inline]
+pub(crate) fn aside() {}
+
 /// How long to wait for room.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Patience {

@@ -162,6 +162,7 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     fn one(&self, patience: Patience, event: T) -> Result<u64, (Refusal, T)> {
         if self.core.observers.is_watched() {
             // In another place, as what is shown is in memory: without observers it stays in registers.
+            publish::aside();
             let mut held = Some(event);
             return self
                 .one_observed(patience, &mut held)

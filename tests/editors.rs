@@ -579,3 +579,14 @@ fn editors_listen_until_they_are_dropped() {
     drop(subscriber);
     assert!(!topic.has_subscribers());
 }
+
+#[test]
+fn an_exclusive_publishers_first_event_is_edited_too() {
+    let bus = Bus::new();
+    let (topic, [mut editor]) = bus.topic_builder::<u64>().open_edited(["editor"]).unwrap();
+    let mut subscriber = topic.subscribe();
+    let mut publisher = topic.exclusive_publisher().unwrap();
+    publisher.publish(1).unwrap();
+    assert_eq!(editor.poll(64, |event, _| *event += 1), Ok(1));
+    assert_eq!(subscriber.recv(), Ok(2));
+}

@@ -139,9 +139,11 @@ impl Registry {
         settings: Settings,
         timeline: Option<&Timeline>,
     ) -> Result<(Topic<T>, bool), TopicError> {
-        self.open_or(name, || match timeline {
-            Some(timeline) => Core::on_timeline(name, settings, timeline.sequencer()),
-            None => Core::new(name, settings),
+        self.open_or(name, || {
+            Topic::of(match timeline {
+                Some(timeline) => Core::on_timeline(name, settings, timeline.sequencer()),
+                None => Core::new(name, settings),
+            })
         })
     }
 
@@ -152,14 +154,14 @@ impl Registry {
         settings: Settings,
         initial: T,
     ) -> Result<(Topic<T>, bool), TopicError> {
-        self.open_or(name, || Core::of_state(name, settings, initial))
+        self.open_or(name, || Topic::of(Core::of_state(name, settings, initial)))
     }
 
     /// The open topic of this type and name, or what `make` makes; what it holds is dropped without the lock.
     fn open_or<T: Send + Sync + 'static>(
         &self,
         name: Option<&str>,
-        make: impl FnOnce() -> Arc<Core<T>>,
+        make: impl FnOnce() -> Topic<T>,
     ) -> Result<(Topic<T>, bool), TopicError> {
         let key = Key {
             event: TypeId::of::<T>(),
@@ -169,8 +171,7 @@ impl Registry {
         if let Some(topic) = topics.find::<Topic<T>>(&key) {
             return Ok((topic.clone(), false));
         }
-        let topic = Topic::of(make());
-        Self::enter(topics, key, topic).map(|topic| (topic, true))
+        Self::enter(topics, key, make()).map(|topic| (topic, true))
     }
 
     /// Adds a topic unless one of this type and name is open; tells whether it did.

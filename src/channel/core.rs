@@ -121,6 +121,10 @@ impl<T> Core<T> {
         let core = Self::without_ring(name, settings, None);
         let shape = settings.shape(settings.first_sequence);
         let (ring, readers) = Ring::edited(shape, core.barrier, editors);
+        // From the first event on there is a ring.
+        let seal = core.unheard.seal();
+        core.desk.lock().heard_from = seal.next;
+        seal.keep();
         if core.ring.set(ring).is_err() {
             unreachable!("nobody else has the topic yet");
         }

@@ -171,7 +171,7 @@ impl Registry {
         if let Some(topic) = topics.find::<Topic<T>>(&key) {
             return Ok((topic.clone(), false));
         }
-        Self::enter(topics, key, make()).map(|topic| (topic, true))
+        self.enter(topics, key, make()).map(|topic| (topic, true))
     }
 
     /// Adds a topic unless one of this type and name is open; tells whether it did.
@@ -190,11 +190,12 @@ impl Registry {
         if topics.find::<Topic<T>>(&key).is_some() {
             return Ok(false);
         }
-        Self::enter(topics, key, topic.clone()).map(|_| true)
+        self.enter(topics, key, topic.clone()).map(|_| true)
     }
 
     /// Keeps a new topic, and tells those who watch for its name.
     fn enter<T: Send + Sync + 'static>(
+        &self,
         mut topics: MutexGuard<'_, Topics>,
         key: Key,
         topic: Topic<T>,

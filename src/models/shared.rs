@@ -108,6 +108,44 @@ fn claim_below_the_stop_of_another() {
     });
 }
 
+/// A batch steps over a pinned slot, and before it is written the pin goes and another publisher passes that
+/// slot by a lap. The batch leaves the slot alone all the same.
+#[test]
+fn batch_around_a_pin_beside_a_lap() {
+    explore(None, || {
+        let ring = ring(4, 4);
+        let mut reader = Reader::join(&ring, Policy::Lossy, Origin::Now).unwrap();
+        publish_shared(&ring, 10).unwrap();
+        assert_eq!(reader.find(1), Found::Some);
+        for event in 11..13 {
+            publish_shared(&ring, event).unwrap();
+        }
+        let claimed = ring.claim_shared(2).unwrap();
+        assert_eq!(read(&mut reader, 1), [(0, 10, 0)]);
+        let other = {
+            let ring = Arc::clone(&ring);
+            thread::spawn(move || {
+                (30..33)
+                    .take_while(|&event| publish_shared(&ring, event).is_ok())
+                    .count()
+            })
+        };
+        let mut claim = ring.fill(claimed);
+        let first = claim.write(20).0;
+        // A look at what the other moves, so that the checker tries every order of the two.
+        let lapped = ring.next_sequence();
+        let second = claim.write(21).0;
+        assert_eq!(
+            (first, second),
+            (3, 5),
+            "4 was pinned; claimed up to {lapped}"
+        );
+        drop(claim);
+        other.join().unwrap();
+        publish_shared(&ring, 40).expect("every claim is done");
+    });
+}
+
 #[test]
 fn close_is_exact() {
     explore(Some(3), || {

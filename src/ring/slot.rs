@@ -51,6 +51,14 @@ impl Stamp {
         self.0 >> 2 == sequence.wrapping_add(1) & (u64::MAX >> 2)
     }
 
+    /// The slot is done with this sequence, or even with one of a later lap.
+    #[inline]
+    pub(crate) fn is_done_or_later(self, sequence: u64) -> bool {
+        // In the 62 bits that count; what comes before is far behind, also across zero.
+        let ahead = (self.0 >> 2).wrapping_sub(sequence.wrapping_add(1)) & (u64::MAX >> 2);
+        ahead < 1 << 61
+    }
+
     /// The slot says that this sequence has no event.
     #[inline]
     pub(crate) fn is_hole(self, sequence: u64) -> bool {

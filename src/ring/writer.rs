@@ -94,7 +94,7 @@ impl<T> Claim<'_, T> {
     #[inline(always)]
     fn pass_stepped(&mut self) {
         if self.stepped {
-            while self.next < self.end && self.ring.slot(self.next).stamp().is_hole(self.next) {
+            while self.next < self.end && self.ring.is_stepped_over(self.next) {
                 self.next += 1;
             }
         }
@@ -343,12 +343,21 @@ impl<T> Ring<T> {
         holes
     }
 
+    /// Whether the plan has made a hole of a sequence of a claim that is not written.
+    ///
+    /// The slot of such a hole is done with it, and beside other publishers may have a later sequence by now. That
+    /// of a sequence that is still to be written cannot, as nobody passes it by a lap (R3).
+    #[inline]
+    fn is_stepped_over(&self, sequence: u64) -> bool {
+        self.slot(sequence).stamp().is_done_or_later(sequence)
+    }
+
     /// Makes holes of what is left of a claim.
     #[cold]
     #[inline(never)]
     fn skip_rest(&self, next: u64, end: u64, stepped: bool) {
         for sequence in next..end {
-            if stepped && self.slot(sequence).stamp().is_hole(sequence) {
+            if stepped && self.is_stepped_over(sequence) {
                 continue;
             }
             // SAFETY: the sequence is of the claim that is dropped, and is neither written nor skipped:

@@ -6,7 +6,7 @@ mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -290,15 +290,20 @@ fn two_threads_with_full_rings_for_each_other_are_freed_by_the_close() {
         let (to_one, to_two) = (one.publisher().unwrap(), two.publisher().unwrap());
         to_one.publish(0).unwrap();
         to_two.publish(0).unwrap();
-        // Each reads its own topic only after it has published to the other's.
+        // Each reads its own topic only after it has published to the other's, and after the other has too: the
+        // topics close one after the other, and whoever is freed first would make room for the other.
+        let freed = Arc::new(Barrier::new(2));
+        let also_freed = Arc::clone(&freed);
         let first = thread::spawn(move || {
             from_one.poll(0, |_, _| ()).unwrap();
             let refused = to_two.publish(1);
+            freed.wait();
             (refused, from_one.recv(), from_one.recv())
         });
         let second = thread::spawn(move || {
             from_two.poll(0, |_, _| ()).unwrap();
             let refused = to_one.publish(1);
+            also_freed.wait();
             (refused, from_two.recv(), from_two.recv())
         });
         let_others_park();

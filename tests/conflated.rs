@@ -248,3 +248,25 @@ proptest! {
         assert_conserved(&topic);
     }
 }
+
+#[test]
+fn a_wait_that_would_deadlock_is_no_end() {
+    let bus = Bus::new();
+    let topic = bus.topic::<(u8, u32)>();
+    let mut journal = topic.subscribe();
+    journal.poll(1, |_, _| {}).unwrap();
+    let mut act = topic
+        .subscriber()
+        .after(&journal)
+        .open()
+        .unwrap()
+        .conflate_by(8, |event| event.0);
+    topic.publish((1, 10)).unwrap();
+    // Only this thread reads the journal.
+    assert_eq!(act.recv().unwrap_err(), PollError::WouldDeadlock);
+    assert_eq!(act.recv().unwrap_err(), PollError::WouldDeadlock);
+    journal.poll(64, |_, _| {}).unwrap();
+    assert_eq!(act.recv().unwrap().0, (1, 10));
+    topic.close();
+    assert_eq!(act.recv().unwrap_err(), PollError::Closed);
+}

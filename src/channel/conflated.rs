@@ -140,7 +140,8 @@ where
     ///
     /// # Errors
     ///
-    /// As [`try_recv`](Self::try_recv).
+    /// As [`try_recv`](Self::try_recv), and when it [comes after](crate::SubscriberBuilder::after) a subscriber
+    /// that only this thread reads.
     ///
     /// # Panics
     ///
@@ -162,7 +163,7 @@ where
     ///
     /// # Errors
     ///
-    /// As [`try_recv`](Self::try_recv).
+    /// As [`recv`](Self::recv).
     ///
     /// # Panics
     ///
@@ -186,7 +187,9 @@ where
             match self.subscriber.wait(deadline) {
                 Ok(true) => {}
                 Ok(false) => return Ok(None),
-                Err(error) => self.ended = Some(error),
+                // No end: others may read whom it comes after.
+                Err(PollError::WouldDeadlock) => return Err(PollError::WouldDeadlock),
+                Err(end) => self.ended = Some(end),
             }
         }
     }

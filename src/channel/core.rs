@@ -10,7 +10,9 @@ use super::overflow::{Overflow, Start};
 use super::settings::Settings;
 use super::unheard::Unheard;
 use super::wait::Waits;
-use crate::ring::{MAX_SEQUENCE, Obstacle, Origin, Reader, RefusedJoin, Ring, Seat, Sequencer};
+use crate::ring::{
+    MAX_SEQUENCE, Obstacle, Origin, Reader, RefusedJoin, Ring, Seat, Sequencer, Shape,
+};
 use crate::sync::{
     Arc, AtomicBool, AtomicUsize, Barrier, Mutex, MutexGuard, OnceCell, Ordering, WaitSet,
 };
@@ -119,15 +121,12 @@ impl<T> Core<T> {
         editors: usize,
     ) -> (Arc<Self>, Vec<Reader<T>>) {
         let core = Self::without_ring(name, settings, None);
-        let shape = settings.shape(settings.first_sequence);
-        let (ring, readers) = Ring::edited(shape, core.barrier, editors);
-        // From the first event on there is a ring.
-        let seal = core.unheard.seal();
-        core.desk.lock().heard_from = seal.next;
-        seal.keep();
-        if core.ring.set(ring).is_err() {
-            unreachable!("nobody else has the topic yet");
-        }
+        let mut readers = Vec::new();
+        core.set_ring(&mut core.desk.lock(), |shape| {
+            let (ring, editing) = Ring::edited(shape, core.barrier, editors);
+            readers = editing;
+            ring
+        });
         // Their listings take them off again.
         core.listeners.store(editors, Ordering::Relaxed);
         (core, readers)
@@ -208,20 +207,25 @@ impl<T> Core<T> {
 
     fn allocate(&self, desk: &mut Desk) -> &Arc<Ring<T>> {
         if self.ring.get().is_none() {
-            let seal = self.unheard.seal();
-            let first = seal.next.min(MAX_SEQUENCE);
-            let shape = self.settings.shape(first);
-            let ring = Ring::new(shape, self.barrier, self.sequencer.as_ref());
-            desk.heard_from = seal.next;
-            seal.keep();
-            if desk.closed {
-                ring.close();
-            }
-            if self.ring.set(ring).is_err() {
-                unreachable!("the ring is set under the lock of the desk");
-            }
+            self.set_ring(desk, |shape| {
+                Ring::new(shape, self.barrier, self.sequencer.as_ref())
+            });
         }
         self.ring.get().expect("the ring is set")
+    }
+
+    /// Sets the ring that there was none of: no sequence is handed out beside it from here on.
+    fn set_ring(&self, desk: &mut Desk, make: impl FnOnce(Shape) -> Arc<Ring<T>>) {
+        let seal = self.unheard.seal();
+        let ring = make(self.settings.shape(seal.next.min(MAX_SEQUENCE)));
+        desk.heard_from = seal.next;
+        seal.keep();
+        if desk.closed {
+            ring.close();
+        }
+        if self.ring.set(ring).is_err() {
+            unreachable!("the ring is set under the lock of the desk");
+        }
     }
 
     /// Takes the sequences of `events` events that nobody listens to; `None` when there is a ring now.

@@ -120,17 +120,22 @@ impl<T: Send + Sync + 'static> Selectable for Ready<'_, T> {
     }
 }
 
+/// What an arm that receives is given; `None` while there is nothing.
+pub(super) fn selected<R>(received: Result<R, TryRecvError>) -> Option<Result<R, RecvError>> {
+    match received {
+        Ok(received) => Some(Ok(received)),
+        Err(TryRecvError::Empty) => None,
+        Err(TryRecvError::Closed) => Some(Err(RecvError::Closed)),
+        Err(TryRecvError::Missed(missed)) => Some(Err(RecvError::Missed(missed))),
+        Err(TryRecvError::Disconnected(missed)) => Some(Err(RecvError::Disconnected(missed))),
+    }
+}
+
 impl<T: Clone + Send + Sync + 'static> Selectable for Subscriber<T> {
     type Output = Result<T, RecvError>;
 
     fn try_select(&mut self) -> Option<Self::Output> {
-        match self.try_recv() {
-            Ok(event) => Some(Ok(event)),
-            Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Closed) => Some(Err(RecvError::Closed)),
-            Err(TryRecvError::Missed(missed)) => Some(Err(RecvError::Missed(missed))),
-            Err(TryRecvError::Disconnected(missed)) => Some(Err(RecvError::Disconnected(missed))),
-        }
+        selected(self.try_recv())
     }
 
     fn is_ready(&self) -> bool {

@@ -2,12 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use super::arms::{Selectable, Waiting};
+use super::arms::{Selectable, Waiting, selected};
 use super::context::Context;
 use super::handler::HandlerId;
 use super::merged::{Delivery, MergedMeta, MergedSubscriber};
 use super::source::{Outcome, Source};
-use crate::channel::{PollError, RecvError, TryRecvError, WaitStrategy};
+use crate::channel::{PollError, RecvError, WaitStrategy};
 use crate::sync::Waiter;
 
 /// A merged subscription with its handler.
@@ -164,13 +164,7 @@ impl<T: Clone + Send + Sync + 'static> Selectable for MergedSubscriber<T> {
     type Output = Result<Delivery<T>, RecvError>;
 
     fn try_select(&mut self) -> Option<Self::Output> {
-        match self.try_recv() {
-            Ok(delivery) => Some(Ok(delivery)),
-            Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Closed) => Some(Err(RecvError::Closed)),
-            Err(TryRecvError::Missed(missed)) => Some(Err(RecvError::Missed(missed))),
-            Err(TryRecvError::Disconnected(missed)) => Some(Err(RecvError::Disconnected(missed))),
-        }
+        selected(self.try_recv())
     }
 
     fn is_ready(&self) -> bool {

@@ -1,57 +1,10 @@
 //! Steady state allocates nothing. Alone in its binary, as the allocator counts for the whole process; and
 //! one test, as tests run beside each other.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod counting;
 
+use counting::allocates_nothing;
 use ringbus::{Bus, Overflow, WaitStrategy};
-
-struct Counting;
-
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-
-#[expect(unsafe_code, reason = "an allocator that counts is the test")]
-// SAFETY: everything is handed to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's obligations are those of the system's allocator.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// Runs `work` until it is warm, then checks that it allocates nothing.
-#[track_caller]
-fn allocates_nothing(what: &str, mut work: impl FnMut()) {
-    for _ in 0..300 {
-        work();
-    }
-    // The test harness has threads of its own, which allocate now and then.
-    let fewest = (0..5)
-        .map(|_| {
-            let before = ALLOCATIONS.load(Ordering::Relaxed);
-            for _ in 0..300 {
-                work();
-            }
-            ALLOCATIONS.load(Ordering::Relaxed) - before
-        })
-        .min();
-    assert_eq!(fewest, Some(0), "{what} allocates");
-}
 
 #[test]
 fn states_and_conflation_allocate_nothing_in_steady_state() {

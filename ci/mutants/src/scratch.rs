@@ -90,6 +90,7 @@ impl Scratch {
                 "test",
                 "--release",
                 "--lib",
+                "--all-features",
                 "--no-run",
                 "--message-format=json",
             ])

@@ -159,6 +159,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Where one thread publishes and then reads, a topic may also [grow](TopicBuilder::grow_to), up to a bound,
+//! before it makes a publisher wait or refuses an event.
+//!
 //! # Stages
 //!
 //! A subscriber may come [after](SubscriberBuilder::after) others on the same topic: it sees an event when
@@ -315,8 +318,9 @@
 //!
 //! # Trade-offs
 //!
-//! Memory is taken up front, and an event stays in it until it is overwritten or the topic goes. Sequences
-//! have gaps where a publisher stepped over a slot that a lossy subscriber was reading, or where a batch ended
+//! Memory is taken up front, but for topics that may grow, and an event stays in it until it is overwritten or
+//! the topic goes. Sequences have gaps where a publisher stepped over a slot that a lossy subscriber was reading,
+//! or where a batch ended
 //! early; numbers of events are exact all the same.
 
 mod bus;

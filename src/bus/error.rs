@@ -24,6 +24,24 @@ pub enum TopicError {
         /// The topic's capacity.
         capacity: usize,
     },
+    /// The topic is to grow to less than its capacity.
+    #[error("a topic of capacity {capacity} cannot grow to {grow_to}")]
+    #[non_exhaustive]
+    GrowTo {
+        /// The number that was asked for.
+        grow_to: usize,
+        /// The topic's capacity.
+        capacity: usize,
+    },
+    /// The topic is to grow and to retain events for later subscribers.
+    #[error("a topic that grows cannot retain events")]
+    GrowRetaining,
+    /// The topic is to grow and to be on a timeline.
+    #[error("a topic that grows is on no timeline")]
+    GrowTimeline,
+    /// The topic is to grow and to have editors.
+    #[error("a topic that grows takes no editors")]
+    GrowEdited,
     /// The first sequence is beyond the last one there is.
     #[error("first sequence must be below {MAX_SEQUENCE}, got {0}")]
     FirstSequence(u64),

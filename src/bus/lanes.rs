@@ -101,7 +101,8 @@ impl<T: Send + Sync + 'static> Lanes<T> {
         self.shared.name.as_deref()
     }
 
-    /// How many events of one lane a subscriber may be behind; a power of two.
+    /// How many events of one lane a subscriber may be behind, until the lane has
+    /// [grown](crate::TopicBuilder::grow_to); a power of two.
     pub fn capacity(&self) -> usize {
         self.settings().capacity
     }

@@ -41,6 +41,7 @@ pub struct TopicBuilder<'a, T> {
     registry: &'a Registry,
     name: Option<String>,
     capacity: Option<usize>,
+    grow_to: Option<usize>,
     wait: Option<WaitStrategy>,
     retain: Option<usize>,
     keep_open: Option<bool>,
@@ -55,6 +56,7 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
             registry,
             name: None,
             capacity: None,
+            grow_to: None,
             wait: None,
             retain: None,
             keep_open: None,
@@ -77,6 +79,66 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
     /// [retained](Self::retain).
     pub fn capacity(mut self, events: usize) -> Self {
         self.capacity = Some(events);
+        self
+    }
+
+    /// Lets the capacity grow up to `events`, rounded up to a power of two, at most [`MAX_CAPACITY`]; by
+    /// default it stays as it is.
+    ///
+    /// A publish that finds a lossless subscriber a full ring behind then doubles the capacity and goes on,
+    /// where on another topic it would wait or be refused; so does a batch that is larger than the ring. Once
+    /// the capacity is at its bound the topic is like any other. It never shrinks.
+    ///
+    /// This suits a loop that publishes and reads on one thread, a game's frame for one: nobody can read
+    /// while it publishes, and how much it publishes differs from frame to frame.
+    ///
+    /// ```
+    /// use ringbus::{Budget, Bus, PublishError, Reactor};
+    ///
+    /// struct Hit(u32);
+    ///
+    /// let bus = Bus::new();
+    /// let hits = bus.topic_builder::<Hit>().capacity(64).grow_to(16_384).open()?;
+    /// let publisher = hits.publisher()?;
+    /// let mut reactor = Reactor::<u32>::new();
+    /// reactor.on(hits.subscribe(), |damage, hit, _| *damage += hit.0);
+    ///
+    /// let mut damage = 0;
+    /// for hits_in_frame in [10, 10_000, 100] {
+    ///     for _ in 0..hits_in_frame {
+    ///         publisher.publish(Hit(1))?;
+    ///     }
+    ///     reactor.turn(&mut damage, Budget::unlimited());
+    /// }
+    /// assert_eq!(damage, 10_110);
+    /// assert_eq!((hits.capacity(), hits.max_capacity()), (16_384, 16_384));
+    ///
+    /// // The bound is one.
+    /// for _ in 0..16_384 {
+    ///     publisher.publish(Hit(1))?;
+    /// }
+    /// let refused = publisher.publish(Hit(2));
+    /// assert!(matches!(refused, Err(PublishError::WouldDeadlock(Hit(2)))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # What growing is
+    ///
+    /// The ring that is full is closed and a larger one goes on with the next sequence. Subscribers read the
+    /// old ring to its end and move over by themselves: their order, their counts and their names stay. A
+    /// call that shows several events may stop where the ring changes; the next one goes on there. A lossy
+    /// subscriber may keep more than the capacity until it has moved over.
+    ///
+    /// Growing allocates, and takes the lock under which subscribers join and leave. The old rings stay, with
+    /// the last events that were in them, until the topic goes: together they are smaller than the new one.
+    /// Publishing as the only publisher is as fast as before. One of several finds the new ring by a call on
+    /// its way, a few nanoseconds per event.
+    ///
+    /// A start at an earlier event reaches back to the last change of the ring, so such a topic does not
+    /// [retain](Self::retain) events. Nor does it take [stages](crate::SubscriberBuilder::after) or
+    /// [editors](Self::open_edited), and it is on no [timeline](Self::timeline).
+    pub fn grow_to(mut self, events: usize) -> Self {
+        self.grow_to = Some(events);
         self
     }
 
@@ -121,10 +183,13 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
     /// # Errors
     ///
     /// When the name, the capacity, the number of events to retain or the first sequence is out of its
-    /// bounds, when the topic is open already and one of the settings given here differs, or when more lossy
-    /// subscribers follow its name than it takes.
+    /// bounds, when the topic is to grow and to retain events or to be on a timeline, when it is open already and
+    /// one of the settings given here differs, or when more lossy subscribers follow its name than it takes.
     pub fn open(self) -> Result<Topic<T>, TopicError> {
         let settings = self.settings()?;
+        if settings.grow_to.is_some() && self.timeline.is_some() {
+            return Err(TopicError::GrowTimeline);
+        }
         let name = self.name.as_deref();
         let timeline = self.timeline.as_ref();
         let (topic, new) = self.registry.open_on::<T>(name, settings, timeline)?;
@@ -163,8 +228,8 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open), when a name is empty or too long, when the topic is to be on a timeline, and when
-    /// it is open already.
+    /// As [`open`](Self::open), when a name is empty or too long, when the topic is to be on a timeline or to
+    /// grow, and when it is open already.
     pub fn open_edited<const N: usize>(
         self,
         names: [&str; N],
@@ -178,6 +243,9 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
         }
         if self.timeline.is_some() {
             return Err(TopicError::EditedTimeline);
+        }
+        if settings.grow_to.is_some() {
+            return Err(TopicError::GrowEdited);
         }
         let name = self.name.as_deref();
         let (topic, editors) = Editor::open(name, settings, names);
@@ -243,9 +311,13 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
             return Err(TopicError::Capacity(capacity));
         }
         let capacity = capacity.next_power_of_two();
+        let grow_to = self.max_capacity(capacity)?;
         let retain = self.retain.unwrap_or(default.retain);
         if retain > capacity {
             return Err(TopicError::Retain { retain, capacity });
+        }
+        if retain > 0 && grow_to.is_some() {
+            return Err(TopicError::GrowRetaining);
         }
         let first_sequence = self.first_sequence.unwrap_or(default.first_sequence);
         if first_sequence >= MAX_SEQUENCE {
@@ -253,6 +325,7 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
         }
         Ok(Settings {
             capacity,
+            grow_to,
             wait: self.wait.unwrap_or(default.wait),
             retain,
             keep_open: self.keep_open.unwrap_or(default.keep_open),
@@ -276,6 +349,21 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
         })
     }
 
+    /// The capacity to grow to from `capacity`; `None` for a topic that does not grow.
+    fn max_capacity(&self, capacity: usize) -> Result<Option<usize>, TopicError> {
+        let Some(grow_to) = self.grow_to else {
+            return Ok(None);
+        };
+        if grow_to > MAX_CAPACITY {
+            return Err(TopicError::Capacity(grow_to));
+        }
+        let most = grow_to.next_power_of_two();
+        if most < capacity {
+            return Err(TopicError::GrowTo { grow_to, capacity });
+        }
+        Ok((most > capacity).then_some(most))
+    }
+
     /// Compares what was set here with an open topic.
     fn check_against(&self, open: &Settings) -> Result<(), TopicError> {
         fn check<V: PartialEq + std::fmt::Debug>(
@@ -294,6 +382,8 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
         }
         let capacity = self.capacity.map(usize::next_power_of_two);
         check("capacity", capacity, open.capacity)?;
+        let grow_to = self.grow_to.map(usize::next_power_of_two);
+        check("capacity to grow to", grow_to, open.max_capacity())?;
         check("wait strategy", self.wait, open.wait)?;
         check("retain", self.retain, open.retain)?;
         check("keep_open", self.keep_open, open.keep_open)?;

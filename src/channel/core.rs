@@ -14,7 +14,7 @@ use crate::ring::{
     MAX_SEQUENCE, Obstacle, Origin, Reader, RefusedJoin, Ring, Seat, Sequencer, Shape,
 };
 use crate::sync::{
-    Arc, AtomicBool, AtomicUsize, Barrier, Mutex, MutexGuard, OnceCell, Ordering, WaitSet,
+    Arc, AtomicBool, AtomicUsize, Barrier, Latest, Mutex, MutexGuard, OnceCell, Ordering, WaitSet,
 };
 
 /// A topic: its ring, once somebody listens, and who publishes and subscribes.
@@ -25,7 +25,10 @@ pub(crate) struct Core<T> {
     barrier: Barrier,
     /// What its ring shares with those of other topics, on a timeline.
     sequencer: Option<Arc<Sequencer>>,
+    /// The first one; it stays the only one unless the topic grows.
     ring: OnceCell<Arc<Ring<T>>>,
+    /// Those that followed; pushed under the lock of the desk.
+    pub(super) grown: Latest<Arc<Ring<T>>>,
     /// Set before the topic is shared, if it is a state.
     current: OnceCell<Current<T>>,
     desk: Mutex<Desk>,
@@ -67,6 +70,8 @@ pub(crate) struct Listed {
     pub(crate) name: Option<Box<str>>,
     pub(crate) overflow: Overflow,
     pub(crate) seat: Seat,
+    /// How many rings there were before the one that it joined.
+    pub(super) rings_before: usize,
 }
 
 /// A subscriber's entry on the list; dropped after the reader has left, it tells publishers so.
@@ -144,6 +149,7 @@ impl<T> Core<T> {
             barrier,
             sequencer,
             ring: OnceCell::new(),
+            grown: Latest::new(settings.growths()),
             current: OnceCell::new(),
             desk: Mutex::new(Desk {
                 shared: 0,
@@ -199,19 +205,20 @@ impl<T> Core<T> {
         self.desk.lock()
     }
 
-    /// The ring, if anybody has subscribed yet.
+    /// The ring, if anybody has subscribed yet; the first one, if the topic has grown.
     #[inline]
     pub(crate) fn ring(&self) -> Option<&Arc<Ring<T>>> {
         self.ring.get()
     }
 
+    /// The newest ring; the first one if there was none.
     fn allocate(&self, desk: &mut Desk) -> &Arc<Ring<T>> {
         if self.ring.get().is_none() {
             self.set_ring(desk, |shape| {
                 Ring::new(shape, self.barrier, self.sequencer.as_ref())
             });
         }
-        self.ring.get().expect("the ring is set")
+        self.newest().expect("the ring is set")
     }
 
     /// Sets the ring that there was none of: no sequence is handed out beside it from here on.
@@ -274,8 +281,9 @@ impl<T> Core<T> {
 
     /// Whether a publish that begins now would be refused for good; a look without a lock.
     pub(crate) fn looks_closed(&self) -> bool {
-        match self.ring.get() {
-            Some(ring) => ring.is_closed(),
+        match self.newest() {
+            // A ring that another follows, or will in a moment, is closed too.
+            Some(ring) => ring.is_closed() && (self.settings.grow_to.is_none() || self.is_closed()),
             None => self.unheard.is_closed(),
         }
     }
@@ -295,7 +303,7 @@ impl<T> Core<T> {
         let (unheard, heard) = match self.ring.get() {
             Some(ring) => {
                 let first = desk.heard_from.min(MAX_SEQUENCE);
-                let heard = (ring.next_sequence() - first).saturating_sub(ring.holes());
+                let heard = (ring.last().next_sequence() - first).saturating_sub(ring.all_holes());
                 (desk.heard_from, heard)
             }
             None => (self.unheard.next(), 0),
@@ -354,7 +362,7 @@ impl<T> Core<T> {
         let mut desk = self.desk.lock();
         desk.closed = true;
         self.unheard.close();
-        let ring = self.ring.get();
+        let ring = self.newest();
         drop(desk);
         if let Some(ring) = ring {
             ring.close();
@@ -380,11 +388,19 @@ impl<T> Core<T> {
         };
         // First, so that what is published after this call is heard.
         core.listeners.fetch_add(1, Ordering::Relaxed);
-        let ring = Arc::clone(core.allocate(&mut core.desk.lock()));
-        let reader = Reader::join(&ring, overflow.policy(), origin).map_err(|refused| {
+        // One lock until it is on the list: a topic that grows has a seat for everybody on it.
+        let mut desk = core.desk.lock();
+        let ring = Arc::clone(core.allocate(&mut desk));
+        let joined = Reader::join(&ring, overflow.policy(), origin);
+        let joined = joined.map(|reader| {
+            let listing = Self::list_at(core, &mut desk, name, overflow, &reader);
+            (reader, listing)
+        });
+        drop(desk);
+        // Refused or not, the seat was in the gate for a moment, at an earlier sequence than the start.
+        core.room.notify();
+        joined.map_err(|refused| {
             core.listeners.fetch_sub(1, Ordering::Relaxed);
-            // A refused lossless reader was in the gate for a moment.
-            core.room.notify();
             match (refused, start) {
                 (RefusedJoin::TooManyLossy(limit), _) => SubscribeError::TooManyLossy(limit),
                 (RefusedJoin::Overwritten(oldest), Start::From(wanted)) => {
@@ -395,21 +411,27 @@ impl<T> Core<T> {
                 }
                 _ => unreachable!("only a start at a sequence depends on it"),
             }
-        })?;
-        // The seat was in the gate at an earlier sequence until the start was found.
-        core.room.notify();
-        let listing = Self::list(core, name, overflow, &reader);
-        Ok((reader, listing))
+        })
     }
 
-    /// Puts a reader on the list.
+    /// Puts a reader of the only ring on the list.
     pub(crate) fn list(
         core: &Arc<Self>,
         name: Option<&str>,
         overflow: Overflow,
         reader: &Reader<T>,
     ) -> Listing<T> {
-        let mut desk = core.desk.lock();
+        Self::list_at(core, &mut core.desk.lock(), name, overflow, reader)
+    }
+
+    /// Puts a reader of the newest ring on the list, at the desk.
+    fn list_at(
+        core: &Arc<Self>,
+        desk: &mut Desk,
+        name: Option<&str>,
+        overflow: Overflow,
+        reader: &Reader<T>,
+    ) -> Listing<T> {
         let id = desk.next_id;
         desk.next_id += 1;
         desk.subscribers.push(Listed {
@@ -417,8 +439,8 @@ impl<T> Core<T> {
             name: name.map(Box::from),
             overflow,
             seat: reader.seat().clone(),
+            rings_before: core.grown.len(),
         });
-        drop(desk);
         Listing {
             core: Arc::clone(core),
             id,

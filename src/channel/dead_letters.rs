@@ -80,8 +80,8 @@ impl<T> fmt::Debug for DeadLetters<T> {
 
 /// Publishes the event that is held, if nobody listens; `None` leaves it to be published as any other.
 #[inline(always)]
-pub(crate) fn publish_unheard<T, W: Writer<T>>(
-    core: &Core<T>,
+pub(crate) fn publish_unheard<'a, T, W: Writer<'a, T>>(
+    core: &'a Core<T>,
     writer: Option<&mut W>,
     held: &mut Option<T>,
 ) -> Option<Result<u64, Refusal>> {
@@ -109,8 +109,8 @@ pub(crate) fn publish_unheard<T, W: Writer<T>>(
 /// Publishes the event that is held beside the ring, to which nobody listens.
 #[cold]
 #[inline(never)]
-fn publish_deaf<T, W: Writer<T>>(
-    core: &Core<T>,
+fn publish_deaf<'a, T, W: Writer<'a, T>>(
+    core: &'a Core<T>,
     writer: &mut W,
     held: &mut Option<T>,
 ) -> Option<Result<u64, Refusal>> {

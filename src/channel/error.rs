@@ -196,6 +196,9 @@ pub enum SubscribeError {
     /// It is to come after a lossy subscriber, which is never done with an event that it may yet lose.
     #[error("a subscriber can only come after lossless ones")]
     AfterLossy,
+    /// It is to come after another one of a topic that [grows](crate::TopicBuilder::grow_to).
+    #[error("a subscriber of a topic that grows can come after no other")]
+    AfterGrowing,
 }
 
 /// Why [`recv`](crate::Subscriber::recv) has no event.

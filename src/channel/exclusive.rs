@@ -197,7 +197,8 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
     ///
     /// # Errors
     ///
-    /// As [`publish`](Self::publish), and when there are more events than the topic's capacity. The error
+    /// As [`publish`](Self::publish), and when there are more events than the topic's
+    /// [`max_capacity`](crate::Topic::max_capacity). The error
     /// gives the iterator back, with all events still in it, unless lossy subscribers held so many slots
     /// that the batch had to go in parts.
     ///
@@ -287,14 +288,14 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
 
     fn may_be_shown(&self, patience: Patience, events: u64) -> Result<(), Refusal> {
         publish::may_be_shown(&self.core, patience, || {
-            let crowd = match &self.writer {
-                Some(writer) => writer.crowd_before(events),
-                None => self
-                    .core
-                    .ring()
-                    .and_then(|ring| ring.crowd_before_shared(events)),
-            };
-            crowd.is_some()
+            match &self.writer {
+                // It is in the newest ring, or in one that is smaller.
+                Some(writer) => {
+                    let most = self.core.settings().max_capacity() as u64;
+                    writer.ring().capacity() == most && writer.crowd_before(events).is_some()
+                }
+                None => self.core.looks_full(events),
+            }
         })
     }
 
@@ -325,8 +326,9 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
         I: ExactSizeIterator<Item = T>,
     {
         let length = events.len();
-        let capacity = self.core.settings().capacity;
-        if length > capacity {
+        let settings = self.core.settings();
+        if length > settings.capacity && length > settings.max_capacity() {
+            let capacity = settings.max_capacity();
             return Err(PublishBatchError::TooLarge {
                 events: BatchRest::untouched(events),
                 length,

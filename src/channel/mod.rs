@@ -7,6 +7,7 @@
 //! | `core`       | what the handles of one topic share                         |
 //! | `topic`      | the handle that makes publishers and subscribers            |
 //! | `publish`    | claiming with patience, for both kinds of publisher         |
+//! | `growth`     | a larger ring instead of a refusal                          |
 //! | `publisher`, `exclusive` | the two kinds                                   |
 //! | `given_back` | what refused batches and builds come back in           |
 //! | `subscriber`, `batch`, `iter` | reading                                    |
@@ -41,6 +42,7 @@ mod editor;
 mod error;
 mod exclusive;
 mod given_back;
+mod growth;
 mod iter;
 mod observer;
 mod observers;

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::core::Core;
 use super::error::{PublishBatchError, PublishError, PublishTimeoutError, TryPublishError};
+use super::growth;
 use crate::ring::{Claimed, Obstacle, Ring, SoleWriter, Turn, Whose};
+use crate::sync::Arc;
 
 /// How long a publisher stands in front of a ring whose only obstacle is a subscriber that this thread
 /// opened and that nobody has read yet. The subscriber may be on its way to another thread, which will
@@ -94,7 +96,7 @@ impl Refusal {
 }
 
 /// One of the two ways to claim.
-pub(crate) trait Writer<T> {
+pub(crate) trait Writer<'a, T> {
     /// Whether other publishers may wait for this one to finish.
     const SHARED: bool;
 
@@ -102,9 +104,11 @@ pub(crate) trait Writer<T> {
     /// Claims one sequence, if that needs no plan and the ring is open.
     fn claim_now(&mut self) -> Option<Turn>;
     fn claim(&mut self, events: u64) -> Result<Claimed, Obstacle>;
+    /// Goes on in the topic's newest ring.
+    fn follow(&mut self, newest: &'a Arc<Ring<T>>);
 }
 
-impl<T> Writer<T> for SoleWriter<T> {
+impl<'a, T> Writer<'a, T> for SoleWriter<T> {
     const SHARED: bool = false;
 
     #[inline(always)]
@@ -121,9 +125,15 @@ impl<T> Writer<T> for SoleWriter<T> {
     fn claim(&mut self, events: u64) -> Result<Claimed, Obstacle> {
         self.claim(events)
     }
+
+    fn follow(&mut self, newest: &'a Arc<Ring<T>>) {
+        if !std::ptr::eq(self.ring(), &**newest) {
+            self.follow(newest);
+        }
+    }
 }
 
-impl<T> Writer<T> for &Ring<T> {
+impl<'a, T> Writer<'a, T> for &'a Ring<T> {
     const SHARED: bool = true;
 
     #[inline(always)]
@@ -140,6 +150,10 @@ impl<T> Writer<T> for &Ring<T> {
     fn claim(&mut self, events: u64) -> Result<Claimed, Obstacle> {
         self.claim_shared(events)
     }
+
+    fn follow(&mut self, newest: &'a Arc<Ring<T>>) {
+        *self = newest;
+    }
 }
 
 /// Wakes whoever waits for what a claim has brought, when it is dropped; so also when user code unwinds.
@@ -150,7 +164,7 @@ pub(crate) struct Announce<'a, T> {
 
 impl<'a, T> Announce<'a, T> {
     #[inline(always)]
-    pub(crate) fn new<W: Writer<T>>(core: &'a Core<T>) -> Self {
+    pub(crate) fn new<W: Writer<'a, T>>(core: &'a Core<T>) -> Self {
         Self {
             core,
             shared: W::SHARED,
@@ -175,8 +189,8 @@ impl<T> Drop for Announce<'_, T> {
 /// memory for that, and the copy from there to the slot would wait until the store buffer has drained, as
 /// its loads are wider than the stores before them. That was measured to cost as much as a fence per event.
 #[inline(always)]
-pub(crate) fn one<T, W: Writer<T>>(
-    core: &Core<T>,
+pub(crate) fn one<'a, T, W: Writer<'a, T>>(
+    core: &'a Core<T>,
     writer: &mut W,
     patience: Patience,
     event: T,
@@ -210,8 +224,8 @@ pub(crate) fn may_be_shown<T>(
 
 /// Claims one sequence.
 #[inline(always)]
-pub(crate) fn turn<T, W: Writer<T>>(
-    core: &Core<T>,
+pub(crate) fn turn<'a, T, W: Writer<'a, T>>(
+    core: &'a Core<T>,
     writer: &mut W,
     patience: Patience,
 ) -> Result<Turn, Refusal> {
@@ -223,18 +237,25 @@ pub(crate) fn turn<T, W: Writer<T>>(
 
 #[cold]
 #[inline(never)]
-fn turn_slow<T, W: Writer<T>>(
-    core: &Core<T>,
+fn turn_slow<'a, T, W: Writer<'a, T>>(
+    core: &'a Core<T>,
     writer: &mut W,
     patience: Patience,
 ) -> Result<Turn, Refusal> {
+    // A shared publisher comes by here for every event once its topic has grown.
+    if let Some(newest) = core.grown.get() {
+        writer.follow(newest);
+        if let Some(turn) = writer.claim_now() {
+            return Ok(turn);
+        }
+    }
     claim(core, writer, patience, 1).map(Claimed::into_turn)
 }
 
 /// Claims room for up to `events` events, which is fewer only if lossy readers hold too many slots.
 #[inline(always)]
-pub(crate) fn claim<T, W: Writer<T>>(
-    core: &Core<T>,
+pub(crate) fn claim<'a, T, W: Writer<'a, T>>(
+    core: &'a Core<T>,
     writer: &mut W,
     patience: Patience,
     events: u64,
@@ -249,22 +270,25 @@ pub(crate) fn claim<T, W: Writer<T>>(
 /// refused claim may have become holes that a reader waits for.
 #[cold]
 #[inline(never)]
-fn claim_slow<T, W: Writer<T>>(
-    core: &Core<T>,
+fn claim_slow<'a, T, W: Writer<'a, T>>(
+    core: &'a Core<T>,
     writer: &mut W,
     patience: Patience,
     events: u64,
     obstacle: Obstacle,
 ) -> Result<Claimed, Refusal> {
-    let outcome = claim_patiently(core, writer, patience, events, obstacle);
+    let outcome = match growth::claim_after(core, writer, events, obstacle) {
+        Ok(claimed) => return Ok(claimed),
+        Err(obstacle) => claim_patiently(core, writer, patience, events, obstacle),
+    };
     if matches!(outcome, Err(Refusal::Closed)) {
         core.close();
     }
     outcome
 }
 
-fn claim_patiently<T, W: Writer<T>>(
-    core: &Core<T>,
+fn claim_patiently<'a, T, W: Writer<'a, T>>(
+    core: &'a Core<T>,
     writer: &mut W,
     patience: Patience,
     events: u64,
@@ -284,7 +308,7 @@ fn claim_patiently<T, W: Writer<T>>(
         let waited_for_itself = grace.is_some();
         let until = deadline.into_iter().chain(grace).min();
         let answer = core.settings().wait.wait(&core.room, None, until, || {
-            match writer.claim(events) {
+            match growth::claim(core, writer, events) {
                 Ok(claimed) => Some(Ok(Some(claimed))),
                 Err(Obstacle::Closed) => Some(Err(Refusal::Closed)),
                 Err(Obstacle::Full(Whose::ReadHere)) => Some(Err(Refusal::WouldDeadlock)),

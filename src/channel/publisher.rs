@@ -154,7 +154,7 @@ impl<T: Send + Sync + 'static> Publisher<T> {
 
     /// What an offer would be refused for now, for want of room.
     pub(crate) fn crowd(&self) -> Option<Refusal> {
-        let whose = self.core.ring()?.crowd_before_shared(1)?;
+        let whose = self.core.crowd_before(1)?;
         Some(Refusal::of_offer(whose))
     }
 
@@ -197,10 +197,7 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     }
 
     fn may_be_shown(&self, patience: Patience, events: u64) -> Result<(), Refusal> {
-        publish::may_be_shown(&self.core, patience, || {
-            let ring = self.core.ring();
-            ring.is_some_and(|ring| ring.crowd_before_shared(events).is_some())
-        })
+        publish::may_be_shown(&self.core, patience, || self.core.looks_full(events))
     }
 
     fn walker(&self) -> &Walker<T> {
@@ -229,7 +226,8 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     ///
     /// # Errors
     ///
-    /// As [`publish`](Self::publish), and when there are more events than the topic's capacity. The error
+    /// As [`publish`](Self::publish), and when there are more events than the topic's
+    /// [`max_capacity`](crate::Topic::max_capacity). The error
     /// holds the events that were not published, which is all of them unless the batch went in parts.
     ///
     /// When observers veto some of the events, the others are published, and the error is `Vetoed` with
@@ -278,8 +276,9 @@ impl<T: Send + Sync + 'static> Publisher<T> {
         let mut batch = self.batch.take();
         batch.extend(events);
         let length = batch.len();
-        let capacity = self.core.settings().capacity;
-        if length > capacity {
+        let settings = self.core.settings();
+        if length > settings.capacity && length > settings.max_capacity() {
+            let capacity = settings.max_capacity();
             return Err(PublishBatchError::TooLarge {
                 events: batch,
                 length,
@@ -356,9 +355,9 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     }
 
     /// Publishes what is in `batch` and takes it out.
-    fn batch_to(
-        &self,
-        mut ring: &Ring<T>,
+    fn batch_to<'a>(
+        &'a self,
+        mut ring: &'a Ring<T>,
         batch: &mut Vec<T>,
         patience: Patience,
     ) -> Result<Range<u64>, Refusal> {
@@ -423,11 +422,7 @@ fn one_without_publisher<T>(
     event: T,
 ) -> Result<u64, (Refusal, T)> {
     if core.observers.is_watched() {
-        let full = || {
-            let ring = core.ring();
-            ring.is_some_and(|ring| ring.crowd_before_shared(1).is_some())
-        };
-        let shown = publish::may_be_shown(core, patience, full)
+        let shown = publish::may_be_shown(core, patience, || core.looks_full(1))
             .and_then(|()| core.observers.show_without_walker(&event));
         if let Err(refusal) = shown {
             return Err((refusal, event));

@@ -17,6 +17,8 @@ const MIN_SLOTS: u64 = 64;
 pub(crate) struct Settings {
     /// A power of two.
     pub(crate) capacity: usize,
+    /// How far the capacity may grow: a power of two above it.
+    pub(crate) grow_to: Option<usize>,
     pub(crate) wait: WaitStrategy,
     /// At most `capacity`.
     pub(crate) retain: usize,
@@ -28,6 +30,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             capacity: 1024,
+            grow_to: None,
             wait: WaitStrategy::default(),
             retain: 0,
             keep_open: false,
@@ -37,9 +40,23 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The capacity that the topic has at most.
+    pub(crate) fn max_capacity(&self) -> usize {
+        self.grow_to.unwrap_or(self.capacity)
+    }
+
+    /// How often the topic may grow: each time its capacity doubles at least.
+    pub(crate) fn growths(&self) -> usize {
+        (self.max_capacity() / self.capacity).ilog2() as usize
+    }
+
     /// The shape of the ring when its first event has the sequence `first`.
     pub(crate) fn shape(&self, first: u64) -> Shape {
-        let capacity = self.capacity as u64;
+        self.shape_of(self.capacity as u64, first)
+    }
+
+    /// The shape of a ring of another capacity.
+    pub(crate) fn shape_of(&self, capacity: u64, first: u64) -> Shape {
         let tight = capacity.max(MIN_SLOTS);
         // A plan reaches half the slots ahead, and what lies one lap behind its reach can no longer
         // be joined; with twice the slots the whole capacity can.

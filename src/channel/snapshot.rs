@@ -17,8 +17,10 @@ pub struct TopicSnapshot {
     pub name: Option<String>,
     /// The type of its events, as the compiler names it.
     pub type_name: &'static str,
-    /// Events that a subscriber may be behind.
+    /// Events that a subscriber may be behind now.
     pub capacity: usize,
+    /// How far the capacity may grow; as much as it is for a topic that does not.
+    pub max_capacity: usize,
     /// How its threads wait.
     pub wait: WaitStrategy,
     /// Whether it takes no more events.
@@ -96,7 +98,8 @@ impl TopicSnapshot {
             .subscribers
             .iter()
             .filter_map(|listed| {
-                let standings = core.ring()?.standings(&listed.seat);
+                let (ring, seat) = core.joined(listed)?;
+                let standings = ring.standings(seat);
                 Some(SubscriberSnapshot {
                     name: listed.name.as_deref().map(str::to_owned),
                     overflow: listed.overflow,
@@ -113,7 +116,8 @@ impl TopicSnapshot {
         Self {
             name: core.name().map(str::to_owned),
             type_name: std::any::type_name::<T>(),
-            capacity: core.settings().capacity,
+            capacity: core.capacity(),
+            max_capacity: core.settings().max_capacity(),
             wait: core.settings().wait,
             closed: desk.is_closed(),
             publishers: desk.publishers(),

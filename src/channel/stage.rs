@@ -72,6 +72,8 @@ impl<T: Send + Sync + 'static> Stage<T> {
             Err(SubscribeError::OtherTopic)
         } else if self.overflow != Overflow::Block {
             Err(SubscribeError::AfterLossy)
+        } else if core.settings().grow_to.is_some() {
+            Err(SubscribeError::AfterGrowing)
         } else {
             Ok(())
         }

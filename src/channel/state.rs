@@ -274,7 +274,7 @@ struct Setter<'a, T> {
     writer: Option<MutexGuard<'a, SoleWriter<T>>>,
 }
 
-impl<T> Writer<T> for Setter<'_, T> {
+impl<'a, T> Writer<'a, T> for Setter<'_, T> {
     // They wait for each other at the lock.
     const SHARED: bool = false;
 
@@ -294,6 +294,10 @@ impl<T> Writer<T> for Setter<'_, T> {
         let claimed = writer.claim(events)?;
         self.writer = Some(writer);
         Ok(claimed)
+    }
+
+    fn follow(&mut self, _: &'a Arc<Ring<T>>) {
+        unreachable!("a state does not grow");
     }
 }
 

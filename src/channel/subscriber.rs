@@ -267,22 +267,33 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     where
         F: FnMut(&T, Meta) -> ControlFlow<()>,
     {
-        let shown = if self.reader.policy() == Policy::Lossless {
-            self.show_lossless(max, handler)
-        } else {
-            self.show_lossy(max, handler)?
-        };
-        if shown > 0 || max == 0 {
-            return Ok(shown);
+        loop {
+            let shown = if self.reader.policy() == Policy::Lossless {
+                self.show_lossless(max, handler)
+            } else {
+                self.show_lossy(max, handler)?
+            };
+            if shown > 0 || max == 0 {
+                return Ok(shown);
+            }
+            if let Some(nothing) = self.find_nothing() {
+                return nothing.map(|()| 0);
+            }
         }
+    }
+
+    /// What to tell when nothing was shown; `None` when the reader has come to the next ring just now.
+    #[inline(always)]
+    fn find_nothing(&mut self) -> Option<Result<(), PollError>> {
         match self.find(1) {
+            Found::Some if self.reader.is_at_start() => None,
             Found::Some => {
                 self.look_again();
-                Ok(0)
+                Some(Ok(()))
             }
-            Found::Empty => Ok(0),
-            Found::Closed => Err(PollError::Closed),
-            Found::Expelled(missed) => Err(PollError::Disconnected(missed)),
+            Found::Empty => Some(Ok(())),
+            Found::Closed => Some(Err(PollError::Closed)),
+            Found::Expelled(missed) => Some(Err(PollError::Disconnected(missed))),
         }
     }
 
@@ -540,6 +551,8 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     /// Says which thread opened this subscriber and which one reads it (0: none yet), for one that was opened
     /// on behalf of another thread.
     pub(crate) fn on_behalf_of(&self, opener: u64, reader: u64) {
+        // Or a topic that grows now would tell the next ring otherwise.
+        let _desk = self.listing.core().desk();
         self.reader.on_behalf_of(opener, reader);
     }
 
@@ -549,7 +562,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     }
 
     pub(crate) fn capacity(&self) -> usize {
-        self.listing.core().settings().capacity
+        self.listing.core().settings().max_capacity()
     }
 
     /// Whether there is something to look at: an event, the close, the end of the subscription.
@@ -570,7 +583,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     /// The next sequence to take, and the next one to be published.
     pub(crate) fn reach(&self) -> (u64, u64) {
         let core = self.listing.core();
-        let published = core.ring().map_or(0, |ring| ring.next_sequence());
+        let published = core.ring().map_or(0, |ring| ring.last().next_sequence());
         (self.reader.position(), published)
     }
 
@@ -617,7 +630,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         let shown = reader.lend(|mut events| {
             let mut shown = 0;
             // Bounded, also when the filter refuses everything.
-            let mut left = listing.core().settings().capacity.max(max);
+            let mut left = listing.core().settings().max_capacity().max(max);
             while shown < max && left > 0 {
                 let next = events.next_with(|event, sequence, account| {
                     // Set before user code may unwind.
@@ -656,7 +669,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
             ..
         } = self;
         let newest = reader.policy() == Policy::Newest;
-        let mut left = listing.core().settings().capacity.max(max);
+        let mut left = listing.core().settings().max_capacity().max(max);
         let mut shown = 0;
         let mut flow = ControlFlow::Continue(());
         while flow.is_continue() && shown < max && left > 0 {
@@ -723,10 +736,15 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
             None => Err((handler, Nothing::Yet)),
         });
         drop(went_on);
-        if answer.is_err() {
-            self.look_again();
+        match answer {
+            // Only holes up to the end of a ring that another one follows.
+            Err((handler, _)) if self.reader.go_on() => self.lend(max, handler),
+            Err(refused) => {
+                self.look_again();
+                Err(refused)
+            }
+            answer => answer,
         }
-        answer
     }
 
     /// A clone of the next event, or `None` if there is none now.
@@ -735,7 +753,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         T: Clone,
     {
         // Bounded, also when the filter refuses everything.
-        for _ in 0..self.listing.core().settings().capacity {
+        for _ in 0..self.listing.core().settings().max_capacity() {
             match self.find(1) {
                 Found::Some => {}
                 Found::Empty => return Ok(None),

@@ -122,7 +122,7 @@ impl<'a, T: Send + Sync + 'static> SubscriberBuilder<'a, T> {
     /// # Errors
     ///
     /// When the name is empty or too long, the topic has too many lossy subscribers, the sequence to start
-    /// from is not there, or a subscriber that it is to come after is lossy or of another topic.
+    /// from is not there, or a subscriber that it is to come after is lossy, of another topic, or of one that grows.
     pub fn open(self) -> Result<Subscriber<T>, SubscribeError> {
         if let Some(name) = &self.name
             && (name.is_empty() || name.len() > MAX_NAME)

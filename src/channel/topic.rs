@@ -64,9 +64,18 @@ impl<T: Send + Sync + 'static> Topic<T> {
         self.core.name()
     }
 
-    /// How many events a subscriber may be behind; a power of two.
+    /// How many events a subscriber may be behind now; a power of two.
+    ///
+    /// It changes only if the topic was opened with [`grow_to`](crate::TopicBuilder::grow_to), and then only
+    /// grows.
     pub fn capacity(&self) -> usize {
-        self.core.settings().capacity
+        self.core.capacity()
+    }
+
+    /// How far the capacity may grow; as much as it is, unless the topic was opened with
+    /// [`grow_to`](crate::TopicBuilder::grow_to).
+    pub fn max_capacity(&self) -> usize {
+        self.core.settings().max_capacity()
     }
 
     /// The timeline that it was opened on, if any.
@@ -126,7 +135,8 @@ impl<T: Send + Sync + 'static> Topic<T> {
                 | SubscribeError::NotRetained { .. }
                 | SubscribeError::NotYet { .. }
                 | SubscribeError::OtherTopic
-                | SubscribeError::AfterLossy,
+                | SubscribeError::AfterLossy
+                | SubscribeError::AfterGrowing,
             ) => unreachable!("a lossless subscriber from now on is never refused"),
         }
     }

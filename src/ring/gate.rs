@@ -36,6 +36,8 @@ pub(crate) enum Obstacle {
     Full(Whose),
     /// Another publisher has not finished what it claimed a full ring ago.
     Unfinished,
+    /// More events are to be claimed than the ring has capacity for.
+    Small,
     /// The ring is closed, or its sequences have run out.
     Closed,
 }
@@ -89,6 +91,9 @@ impl Gate {
         loop {
             if ring.is_closed() || head + span > MAX_SEQUENCE {
                 return Err(Obstacle::Closed);
+            }
+            if events > shape.capacity {
+                return Err(Obstacle::Small);
             }
             let reach = head + span.max(ring.stride());
             self.look_for_done(ring, head, reach);
@@ -263,7 +268,7 @@ impl<T> Ring<T> {
         }
         match self.full(head, events, 0) {
             Obstacle::Full(whose) => Some(whose),
-            Obstacle::Unfinished | Obstacle::Closed => None,
+            Obstacle::Unfinished | Obstacle::Small | Obstacle::Closed => None,
         }
     }
 
@@ -306,7 +311,7 @@ impl<T> Ring<T> {
             {
                 continue;
             }
-            match member.reader.get() {
+            match member.reader() {
                 0 if member.opener.get() == me && whose == Whose::Others => {
                     whose = Whose::OpenedHere;
                 }

@@ -83,9 +83,10 @@ pub(crate) struct Member {
     lost: AtomicU64,
     /// The sequence up to which `lost` is counted; trails the cursor for the time of one push.
     counted: AtomicU64,
-    /// The thread that opened the member, and the one that read last (0: none yet).
+    /// The thread that read last; 0: none yet. A word of the protocol, where a ring is succeeded.
+    reader: AtomicU64,
+    /// The thread that opened the member.
     pub(crate) opener: Counter,
-    pub(crate) reader: Counter,
     /// The first sequence of the membership, and what became of the sequences since.
     pub(crate) joined: Counter,
     pub(crate) lost_before_joining: Counter,
@@ -100,6 +101,9 @@ pub(crate) struct Member {
     pub(crate) claimed: Counter,
 }
 
+/// One word more would make each padded seat twice as large.
+const _: () = assert!(size_of::<Member>() <= 16 * size_of::<AtomicU64>());
+
 impl Member {
     pub(crate) fn empty() -> Self {
         Self {
@@ -108,8 +112,8 @@ impl Member {
             generation: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             counted: AtomicU64::new(0),
+            reader: AtomicU64::new(0),
             opener: Counter::default(),
-            reader: Counter::default(),
             joined: Counter::default(),
             lost_before_joining: Counter::default(),
             pushed_over_before_joining: Counter::default(),
@@ -132,7 +136,7 @@ impl Member {
         self.lost.store(0, Ordering::Relaxed);
         self.counted.store(cursor.next(), Ordering::Relaxed);
         self.opener.set(opener);
-        self.reader.set(0);
+        self.reader.store(0, Ordering::Relaxed);
         self.delivered.set(0);
         self.filtered.set(0);
         self.conflated.set(0);
@@ -142,6 +146,23 @@ impl Member {
         // ORDERING: edge `enter`. Pairs with the load in `cursor`: a publisher that sees the member sees
         // its words in their first state.
         self.cursor.store(cursor.0, Ordering::Release);
+    }
+
+    /// The thread that read last; 0 before the first one.
+    pub(crate) fn reader(&self) -> u64 {
+        self.reader.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_reader(&self, thread: u64) {
+        // An exchange beside the one below: the checker lets a plain store be followed by what that found.
+        self.reader.swap(thread, Ordering::Relaxed);
+    }
+
+    /// Notes a thread that may have been there before the one that is noted already, if any is.
+    pub(crate) fn note_earlier_reader(&self, thread: u64) {
+        let _ = self
+            .reader
+            .compare_exchange(0, thread, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// Which of the members of its seat this is.

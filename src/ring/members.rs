@@ -1,6 +1,7 @@
 //! The membership table: seats that are added, taken and left while publishers walk over them.
 
 use super::member::Member;
+use super::succession::Reserved;
 use crate::sync::{Arc, AtomicUsize, CachePadded, Counter, FIRST_SEATS, Mutex, OnceCell, Ordering};
 
 /// Seats in blocks of doubling size. A block is never freed before the table, so a publisher walks the
@@ -16,6 +17,9 @@ pub(crate) struct Members {
 #[derive(Debug)]
 struct Block {
     seats: Box<[CachePadded<Member>]>,
+    /// The seat that each has in the ring that follows, once there is one. Nobody joins a ring that another one
+    /// follows, so each is set once.
+    reserved: OnceCell<Box<[OnceCell<Reserved>]>>,
     /// Seats from here on were never taken, and a plan need not look at them. Set before the seat's member
     /// enters, so the barriers of edge `join` show it as they show the member.
     taken: AtomicUsize,
@@ -55,6 +59,7 @@ impl Block {
             seats: (0..seats)
                 .map(|_| CachePadded::new(Member::empty()))
                 .collect(),
+            reserved: OnceCell::new(),
             taken: AtomicUsize::new(0),
             next: OnceCell::new(),
         })
@@ -65,6 +70,30 @@ impl Seat {
     #[inline]
     pub(crate) fn member(&self) -> &Member {
         &self.block.seats[self.index]
+    }
+
+    /// The seat that the member has in the ring that follows.
+    pub(super) fn reserved(&self) -> Option<&Reserved> {
+        self.block.reserved.get()?[self.index].get()
+    }
+
+    /// Notes the seat that the member has in the ring that follows, once; callers take turns.
+    pub(super) fn reserve(&self, reserved: Reserved) {
+        let Block {
+            seats,
+            reserved: of_all,
+            ..
+        } = &*self.block;
+        if of_all.get().is_none() {
+            let none = seats.iter().map(|_| OnceCell::new()).collect();
+            if of_all.set(none).is_err() {
+                unreachable!("seats are reserved one at a time");
+            }
+        }
+        let of_all = of_all.get().expect("it was set");
+        if of_all[self.index].set(reserved).is_err() {
+            unreachable!("a seat is reserved once");
+        }
     }
 
     pub(crate) fn is(&self, other: &Self) -> bool {

@@ -29,6 +29,9 @@
 //!   capacity, no plan pushes a cursor or the horizon past the newest event. That event is right before the
 //!   claim at `head`. Pins cover at most three quarters of the slots, so the claim spans at most
 //!   `3/4 slots + 1` and pushes at most to `head + span + slots/16 - slots`, which is before `head`.
+//! - **R11** A ring with a successor is closed; it ends where the successor begins, and every member of it
+//!   whose membership goes on has a seat there, at or before the successor's first sequence. So R4 holds for
+//!   a member before it has moved over, and whoever sees the end sees successor and seat (edge `end`).
 //!
 //! In rings that share a [`sequencer::Sequencer`] every claim is made under its lock, and takes a place for each
 //! of its events with it. So places grow with the sequences of each ring, and of two claims in any two rings the
@@ -49,7 +52,7 @@
 //! | `again`   | `Member::enter`              | `Member::generation`   | the seat's last member has left | `stages::seat_of_an_upstream_is_taken_again` |
 //! | `stop`    | `Tail::raise_limit`          | `Tail::limit`          | the plan's look at the slots    | `shared::claim_below_the_stop_of_another` |
 //! | `horizon` | `Ring::announce_horizon`     | `View::open`           | the claims before the plan      | none: see `ci/mutants/orderings.txt` |
-//! | `end`     | `Ring::close`                | `Ring::end`            | what was before the close       | `lossless::close_carries_what_was_done_before` |
+//! | `end`     | `Ring::{close, succeed}`     | `Ring::end`            | what was before the close, or the successor | `lossless::close_carries_what_was_done_before`, `growing::drain_beside_a_growth_lossless` |
 //! | `place`   | `Placing`'s drop             | `Sequencer::next`      | the claims of all smaller places | `timeline::two_publishers_lossless` |
 //! | `join`    | seat, then heavy barrier     | `Gate::plan`, light    | Dekker: joiner against plan     | `join::join_now`, `join_oldest` |
 //! | `close`   | `closed`, then heavy barrier | claim, then light      | Dekker: close against claim     | `lossless::close_is_exact`      |
@@ -66,6 +69,7 @@ mod reader;
 mod sequencer;
 mod slot;
 mod standings;
+mod succession;
 mod tail;
 mod upstream;
 mod view;
@@ -78,12 +82,14 @@ pub(crate) use members::Seat;
 pub(crate) use reader::{Events, Found, Origin, Policy, Reader, RefusedJoin};
 pub(crate) use sequencer::Sequencer;
 pub(crate) use slot::MAX_SEQUENCE;
+pub(crate) use succession::Joined;
 pub(crate) use upstream::Upstream;
 pub(crate) use view::View;
 pub(crate) use writer::{Claimed, SoleWriter, Turn};
 
 use crate::sync::{
-    Arc, AtomicBool, AtomicU64, Barrier, CachePadded, Counter, Mutex, MutexGuard, Ordering,
+    Arc, AtomicBool, AtomicU64, Barrier, CachePadded, Counter, Mutex, MutexGuard, OnceCell,
+    Ordering,
 };
 use gate::Gate;
 use members::Members;
@@ -124,6 +130,8 @@ pub(crate) struct Ring<T> {
     holes: Counter,
     /// The places of the events, if the ring shares a sequencer.
     places: Option<Places>,
+    /// The ring that goes on where this one ends.
+    successor: OnceCell<Arc<Self>>,
 }
 
 impl<T> Ring<T> {
@@ -163,6 +171,7 @@ impl<T> Ring<T> {
             gate: Mutex::new(Gate::new(first)),
             holes: Counter::default(),
             places: sequencer.map(|sequencer| Places::new(sequencer, slots, first)),
+            successor: OnceCell::new(),
         }
     }
 
@@ -177,13 +186,22 @@ impl<T> Ring<T> {
     }
 
     /// Refuses every later claim; readers end where the last accepted claim ended.
-    ///
-    /// A claim that this barrier does not show to `tail` will see `closed`, and be skipped; so `end` covers
-    /// every claim that is carried out (edge `close`).
     pub(crate) fn close(&self) {
+        let end = self.refuse_claims();
+        self.set_end(end);
+    }
+
+    /// Refuses every later claim; tells where the last accepted one ends.
+    ///
+    /// A claim that this barrier does not show to `tail` will see `closed`, and be skipped; so the end covers
+    /// every claim that is carried out (edge `close`).
+    fn refuse_claims(&self) -> u64 {
         self.closed.store(true, Ordering::Relaxed);
         self.barrier.heavy();
-        let end = self.tail.claimed();
+        self.tail.claimed()
+    }
+
+    fn set_end(&self, end: u64) {
         // ORDERING: edge `end`. Pairs with the load in `end`. Two closers may have read different tails;
         // both cover every claim that is carried out, and the first to come here decides.
         let _ = self
@@ -205,7 +223,7 @@ impl<T> Ring<T> {
 
     #[inline]
     fn end(&self) -> u64 {
-        // ORDERING: edge `end`. Pairs with the exchange in `close`.
+        // ORDERING: edge `end`. Pairs with the exchange in `set_end`.
         self.end.load(Ordering::Acquire)
     }
 
@@ -225,9 +243,11 @@ impl<T> Ring<T> {
         self.gate.lock()
     }
 
-    /// Sequences from `from` to before `to` that are not known to be holes; only the last lap is known.
+    /// Sequences from `from` to before `to` that are not known to be holes; only the last lap is known, and
+    /// nothing of what came before this ring.
     fn events_between(&self, from: u64, to: u64) -> u64 {
-        let known = from.max(to.saturating_sub(self.shape.slots));
+        let lap = to.saturating_sub(self.shape.slots).max(self.shape.first);
+        let known = from.max(lap);
         let holes = (known..to)
             .filter(|&sequence| self.slot(sequence).stamp().is_hole(sequence))
             .count();

@@ -25,6 +25,7 @@ mod join;
 mod lossy;
 
 pub(crate) use join::{Origin, RefusedJoin};
+pub(super) use lossy::MAX_CLAIM;
 
 /// How a reader stands to publishers, and what it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,19 +57,19 @@ pub(crate) enum Found {
 #[derive(Debug)]
 pub(crate) struct Reader<T> {
     pub(super) ring: Arc<Ring<T>>,
-    seat: Seat,
+    pub(super) seat: Seat,
     pub(super) policy: Policy,
     /// Slots it may pin at once; 0 for a lossless reader.
-    max_claim: u64,
+    pub(super) max_claim: u64,
     /// The next sequence to take.
     pub(super) next: u64,
     /// Where this reader left its cursor. For a lossy reader that is the end of its claim, `next..end`; for
     /// a lossless one, what it has taken and not told publishers yet is `end..next`.
-    end: u64,
+    pub(super) end: u64,
     /// The first sequence of the claim; bit `i` of `holes` says that sequence `base + i` is a hole. Noted
     /// when the claim is made, as the stamp of a pinned slot moves on.
-    base: u64,
-    holes: u64,
+    pub(super) base: u64,
+    pub(super) holes: u64,
     /// Nothing at or behind this sequence is looked at: the fence, or what the upstreams have not passed.
     /// Never beyond the latter (R7).
     pub(super) limit: u64,
@@ -79,10 +80,10 @@ pub(crate) struct Reader<T> {
     /// Whether it may change events in place (R8).
     edits: bool,
     /// Lost events known so far, of those the publishers counted.
-    lost: u64,
+    pub(super) lost: u64,
     expelled: bool,
-    account: Account,
-    thread: u64,
+    pub(super) account: Account,
+    pub(super) thread: u64,
 }
 
 /// What became of the sequences that a reader has passed.
@@ -90,10 +91,11 @@ pub(crate) struct Reader<T> {
 pub(crate) struct Account {
     delivered: u64,
     filtered: u64,
-    conflated: u64,
-    holes: u64,
+    /// Events that the reader skipped, and those it lost in rings before this one.
+    pub(super) conflated: u64,
+    pub(super) holes: u64,
     /// Events lost or skipped since the last one that was delivered.
-    missed: u64,
+    pub(super) missed: u64,
 }
 
 impl Account {
@@ -167,27 +169,34 @@ impl<T> Reader<T> {
         let me = thread_id();
         if self.thread != me {
             self.thread = me;
-            self.member().reader.set(me);
+            self.member().note_reader(me);
+            self.note_thread_ahead();
         }
     }
 
-    /// Notes which thread opened the member and which one reads it, when neither is the one that joined.
+    /// Notes which thread opened the member and which one reads it, when neither is the one that joined. The
+    /// caller sees to it that no ring is succeeded meanwhile.
     pub(crate) fn on_behalf_of(&self, opener: u64, reader: u64) {
-        self.member().opener.set(opener);
-        self.member().reader.set(reader);
+        for member in self.seat.in_all_rings() {
+            member.opener.set(opener);
+            member.note_reader(reader);
+        }
     }
 
     /// Tells what there is, and claims up to `max` sequences of it for a lossy reader.
     #[inline]
     pub(crate) fn find(&mut self, max: u64) -> Found {
         self.look_upstream();
-        if self.policy != Policy::Lossless {
-            return self.find_lossy(max);
-        }
-        if self.next < self.limit && self.is_done(self.next) {
+        let found = if self.policy != Policy::Lossless {
+            self.find_lossy(max)
+        } else if self.next < self.limit && self.is_done(self.next) {
             Found::Some
         } else {
             self.found_nothing(self.next)
+        };
+        match found {
+            Found::Closed => self.find_ahead(max),
+            found => found,
         }
     }
 
@@ -198,7 +207,7 @@ impl<T> Reader<T> {
 
     /// Puts a fence behind what has been published by now: nothing later is found until it is taken away.
     pub(crate) fn fence(&mut self) {
-        self.fence = self.ring.next_sequence();
+        self.fence = self.ring.last().next_sequence();
         self.set_limit();
     }
 
@@ -217,7 +226,8 @@ impl<T> Reader<T> {
             return self.is_ready_behind();
         }
         if self.policy == Policy::Lossless {
-            self.next < self.limit && self.is_done(self.next) || self.next >= self.ring.end()
+            self.next < self.limit && self.is_done(self.next)
+                || self.next >= self.ring.end() && self.is_ready_ahead()
         } else {
             self.is_ready_lossy(self.limit)
         }
@@ -230,11 +240,7 @@ impl<T> Reader<T> {
         } else {
             (self.member().cursor().next(), self.claimed())
         };
-        let until = self.limit_now().min(self.ring.next_sequence());
-        match self.ring.holes() {
-            0 => claimed + until.saturating_sub(from),
-            _ => claimed + self.ring.events_between(from, until),
-        }
+        claimed + self.ring.events_from(from, &self.seat, self.limit_now())
     }
 
     /// For a reader at `next`, after it saw that `next` is not done. `end` covers every claim that is
@@ -353,14 +359,18 @@ impl<T> Reader<T> {
     }
 
     #[inline(always)]
-    fn publish_account(&mut self) {
+    pub(super) fn publish_account(&mut self) {
         let member = self.seat.member();
         member.delivered.set(self.account.delivered);
         member.filtered.set(self.account.filtered);
         member.conflated.set(self.account.conflated);
         member.holes.set(self.account.holes);
         if self.policy != Policy::Lossless {
-            member.claimed.set(self.claimed());
+            let claimed = self.claimed();
+            member.claimed.set(claimed);
+            // The cursor has passed those in the claim too.
+            let holes = self.end - self.next - claimed;
+            member.holes.set(self.account.holes + holes);
         }
     }
 }
@@ -477,5 +487,6 @@ impl<T> Drop for Reader<T> {
         self.ring
             .members
             .give_back(self.seat.clone(), claim, pushed_to);
+        self.leave_reserved();
     }
 }

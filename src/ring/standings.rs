@@ -3,6 +3,7 @@
 use super::Ring;
 use super::member::Standing;
 use super::members::Seat;
+use super::succession::reading;
 
 /// One member's numbers.
 ///
@@ -23,31 +24,85 @@ pub(crate) struct Standings {
     pub(crate) missed: u64,
 }
 
+/// What is before a member, in its ring and in those that follow, and what publishers have taken of it.
+#[derive(Clone, Copy, Debug)]
+struct Ahead {
+    next: u64,
+    tail: u64,
+    lag: u64,
+    pending: u64,
+    holes: u64,
+    pushed_over: u64,
+    lost: u64,
+}
+
 impl<T> Ring<T> {
+    /// The numbers of the member that joined this ring at `seat`.
     pub(crate) fn standings(&self, seat: &Seat) -> Standings {
+        let (ring, seat) = reading(self, seat);
         let member = seat.member();
-        let cursor = member.cursor();
-        let tail = match cursor.standing() {
-            // The membership ended where the publishers cut it off.
-            Standing::Gone => cursor.next(),
-            _ => self.tail.claimed().min(self.end()).max(cursor.next()),
+        let ahead = ring.ahead(seat);
+        // Those that the member has passed behind the end of a ring that another follows are not before `tail`.
+        let behind = match ring.successor() {
+            Some(_) => ahead.next.saturating_sub(ring.end()),
+            None => 0,
         };
-        let lag = tail - cursor.next();
-        let unclaimed = self.events_between(cursor.next(), tail);
-        let holes = (member.holes.get() + member.pushed_over.get())
+        let holes = (member.holes.get() + ahead.pushed_over + ahead.holes)
             .saturating_sub(member.pushed_over_before_joining.get())
-            + (lag - unclaimed);
+            .saturating_sub(behind);
         Standings {
-            next: cursor.next(),
-            lag,
-            published: tail
+            next: ahead.next,
+            lag: ahead.lag,
+            published: ahead
+                .tail
                 .saturating_sub(member.joined.get())
                 .saturating_sub(holes),
-            pending: unclaimed + member.claimed.get(),
+            pending: ahead.pending + member.claimed.get(),
             delivered: member.delivered.get(),
             filtered: member.filtered.get(),
-            missed: (member.lost() + member.conflated.get())
+            missed: (ahead.lost + member.conflated.get())
                 .saturating_sub(member.lost_before_joining.get()),
         }
+    }
+
+    fn ahead(&self, seat: &Seat) -> Ahead {
+        let member = seat.member();
+        let cursor = member.cursor();
+        // A reserved seat may stand before its ring.
+        let next = cursor.next().max(self.shape.first);
+        let following = self
+            .next_of(seat)
+            .map(|(ring, seat)| ring.ahead(seat.seat()));
+        if let Some(following) = following
+            && cursor.standing() == Standing::Gone
+        {
+            // It has just moved over.
+            return following;
+        }
+        let tail = match cursor.standing() {
+            // The membership ended where the publishers cut it off.
+            Standing::Gone => next,
+            _ => self.tail.claimed().min(self.end()).max(next),
+        };
+        let lag = tail - next;
+        let pending = self.events_between(next, tail);
+        let here = Ahead {
+            next,
+            tail,
+            lag,
+            pending,
+            holes: lag - pending,
+            pushed_over: member.pushed_over.get(),
+            lost: member.lost(),
+        };
+        following.map_or(here, |there| Ahead {
+            next,
+            tail: there.tail,
+            lag: lag + there.lag,
+            pending: pending + there.pending,
+            holes: here.holes + there.holes,
+            pushed_over: here.pushed_over + there.pushed_over,
+            lost: here.lost + there.lost,
+        })
     }
 }

@@ -47,6 +47,11 @@ impl Tail {
         self.limit.load(Ordering::Acquire)
     }
 
+    /// Lets shared publishers claim nothing more without a plan; called under the gate's lock.
+    pub(crate) fn stop_all(&self) {
+        self.limit.store(0, Ordering::Relaxed);
+    }
+
     /// Lets shared publishers go up to `stop`; called under the gate's lock.
     pub(crate) fn raise_limit(&self, stop: u64) {
         // ORDERING: edge `stop`. Pairs with the load in `limit`; carries what the plan saw: readers are

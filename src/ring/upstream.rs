@@ -44,7 +44,7 @@ impl Upstream {
     /// Who could let through what the member has not passed, for the thread `me`.
     fn whose(&self, me: u64) -> Whose {
         let member = self.seat.member();
-        match member.reader.get() {
+        match member.reader() {
             0 if member.opener.get() == me => Whose::OpenedHere,
             reader if reader == me => Whose::ReadHere,
             _ => Whose::Others,

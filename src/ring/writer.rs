@@ -427,6 +427,11 @@ impl<T> SoleWriter<T> {
         }
     }
 
+    /// Goes on in a ring that has taken this one's place.
+    pub(crate) fn follow(&mut self, newest: &Arc<Ring<T>>) {
+        *self = Self::new(Arc::clone(newest));
+    }
+
     /// Claims one sequence, if that needs no plan and the ring is open.
     #[inline(always)]
     pub(crate) fn claim_now(&mut self) -> Option<Turn> {

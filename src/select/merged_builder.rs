@@ -183,7 +183,8 @@ impl<'a, T: Send + Sync + 'static> MergedBuilder<'a, T> {
                 | SubscribeError::NotRetained { .. }
                 | SubscribeError::NotYet { .. }
                 | SubscribeError::OtherTopic
-                | SubscribeError::AfterLossy,
+                | SubscribeError::AfterLossy
+                | SubscribeError::AfterGrowing,
             ) => unreachable!("a lossless subscriber from now on is never refused"),
         }
     }

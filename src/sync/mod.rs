@@ -2,8 +2,7 @@
 //!
 //! The same protocols run in production (`native`) and under the model checker (`modelled`); nothing
 //! above this floor asks which of the two it is. What waits and wakes is built here too, from those
-//! names alone: [`Barrier`], [`Parker`], [`WaitSet`], [`ReadySet`], [`Calls`], [`Lender`].
-
+//! names alone: [`Barrier`], [`Latest`], [`Parker`], [`WaitSet`], [`ReadySet`], [`Calls`], [`Lender`].
 //!
 //! # Edges
 //!
@@ -31,6 +30,7 @@ mod barrier;
 mod calls;
 mod contain;
 mod counter;
+mod latest;
 mod lender;
 mod parker;
 mod ready_set;
@@ -41,6 +41,7 @@ pub(crate) use barrier::Barrier;
 pub(crate) use calls::Calls;
 pub(crate) use contain::contain;
 pub(crate) use counter::Counter;
+pub(crate) use latest::Latest;
 pub(crate) use lender::{Borrower, Lender, Uses, Visit};
 pub(crate) use parker::Parker;
 pub(crate) use ready_set::{BITS, Bell, ReadySet};

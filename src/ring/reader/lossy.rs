@@ -5,7 +5,7 @@ use crate::ring::member::{Cursor, Pin, Standing};
 use crate::sync::Backoff;
 
 /// Claims fit the bits of `Reader::holes`.
-pub(super) const MAX_CLAIM: u64 = u64::BITS as u64;
+pub(in crate::ring) const MAX_CLAIM: u64 = u64::BITS as u64;
 
 /// What a lossy reader sees from its cursor on.
 #[derive(Default)]
@@ -23,7 +23,7 @@ struct Look {
 impl<T> Reader<T> {
     /// Events that publishers took before `next`, where the cursor is. The publisher that pushed it there
     /// counts them two stores later; until then this waits.
-    pub(super) fn lost_before(&self, next: u64) -> u64 {
+    pub(in crate::ring) fn lost_before(&self, next: u64) -> u64 {
         if next == self.end {
             return self.lost;
         }
@@ -50,7 +50,7 @@ impl<T> Reader<T> {
             }
             next += 1;
         }
-        gone || next >= self.ring.end()
+        gone || next >= self.ring.end() && self.is_ready_ahead()
     }
 
     pub(super) fn find_lossy(&mut self, max: u64) -> Found {
@@ -72,6 +72,11 @@ impl<T> Reader<T> {
                 (self.next, self.end) = (from, from);
                 self.publish_account();
                 return Found::Expelled(self.account.take_missed());
+            }
+            if self.ring.end() != u64::MAX && self.is_overtaken(from) {
+                self.note_loss(lost);
+                self.give_up(from);
+                return Found::Closed;
             }
             let look = match self.policy {
                 Policy::Newest => self.look_for_newest(from),
@@ -158,7 +163,7 @@ impl<T> Reader<T> {
     }
 
     /// Books what publishers have taken since the last time.
-    fn note_loss(&mut self, lost: u64) {
+    pub(in crate::ring) fn note_loss(&mut self, lost: u64) {
         let taken = lost - self.lost;
         self.account.missed += taken;
         self.lost = lost;

@@ -4,6 +4,7 @@
 //! a loop: what is refused is given up, so that every execution ends. `ci/mutants` weakens the source one
 //! place at a time and demands that the model named there fails.
 
+mod growing;
 mod join;
 mod lossless;
 mod lossy;
@@ -32,6 +33,9 @@ fn explore(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static)
         "a model that is cut short proves nothing"
     );
     builder.preemption_bound = preemptions;
+    // What is longer fails, so that a loop without an end is found; of what ends, some is longer than the 1000
+    // of the default.
+    builder.max_branches = 2_000;
     builder.check(move || {
         counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         model();

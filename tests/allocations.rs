@@ -100,6 +100,48 @@ fn steady_state_allocates_nothing() {
             let timeout = std::time::Duration::from_micros(10);
             assert!(subscriber.recv_timeout(timeout).is_err());
         });
+        let grown = bus
+            .topic_builder::<u64>()
+            .name(format!("grown {wait:?}"))
+            .capacity(2)
+            .grow_to(64)
+            .wait(wait)
+            .keep_open()
+            .open()
+            .unwrap();
+        let mut reader = grown.subscribe();
+        let publisher = grown.publisher().unwrap();
+        publisher.publish_batch(0..64).unwrap();
+        assert_eq!(grown.capacity(), 64);
+        let frame = |publish: &mut dyn FnMut(u64), reader: &mut Subscriber<u64>| {
+            for event in 0..64 {
+                publish(event);
+            }
+            let mut read = 0;
+            while read < 64 {
+                read += reader.poll(64, |_, _| ()).unwrap();
+            }
+        };
+        reader.poll(64, |_, _| ()).unwrap();
+        allocates_nothing("a topic that has grown", || {
+            frame(
+                &mut |event| {
+                    publisher.publish(event).unwrap();
+                },
+                &mut reader,
+            );
+        });
+        drop(publisher);
+        let mut publisher = grown.exclusive_publisher().unwrap();
+        allocates_nothing("an exclusive publisher of a topic that has grown", || {
+            frame(
+                &mut |event| {
+                    publisher.publish(event).unwrap();
+                },
+                &mut reader,
+            );
+        });
+
         allocates_nothing("publishing without a publisher", || {
             topic.publish(2).unwrap();
             assert_eq!(subscriber.recv(), Ok(2));

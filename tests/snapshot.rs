@@ -5,7 +5,7 @@ mod common;
 use std::thread;
 use std::time::Duration;
 
-use common::let_others_park;
+use common::{assert_conserved, let_others_park};
 use ringbus::{Bus, Overflow, WaitStrategy};
 
 #[test]
@@ -205,4 +205,28 @@ fn handles_are_debuggable_without_debuggable_events() {
     let topic = bus.topic_named::<Opaque>("it").unwrap();
     topic.publish(Opaque).map(drop).unwrap_or_default();
     let _ = subscriber.poll(1, |Opaque, meta| assert!(!format!("{meta:?}").is_empty()));
+}
+
+#[test]
+fn gaps_in_a_batch_that_was_not_used_up_are_not_published_events() {
+    let bus = Bus::new();
+    let topic = bus.topic_builder::<u64>().capacity(4).open().unwrap();
+    let mut lossy = topic
+        .subscriber()
+        .overflow(Overflow::DropOldest)
+        .open()
+        .unwrap();
+    let mut publisher = topic.exclusive_publisher().unwrap();
+    publisher.publish(0).unwrap();
+    let build = || -> u64 { panic!("a gap") };
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        publisher.publish_with(build).is_ok()
+    }));
+    assert!(panicked.is_err());
+    publisher.publish(1).unwrap();
+    // Lent the event and the gap, of which it takes the event.
+    let taken = lossy.poll_batch(2, |mut batch| batch.next().map(|(event, _)| *event));
+    assert_eq!(taken, Ok(Some(Some(0))));
+    assert_conserved(&topic);
+    assert_eq!(topic.snapshot().subscribers[0].published, 2);
 }

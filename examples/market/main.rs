@@ -4,10 +4,11 @@
 //!
 //! ```text
 //! feed per instrument ─┬─> md.<instrument>.tape ───> strategy  lossless, by receive time
-//!                      ├─> md.<instrument>.depth ──> builder   lossless, per instrument ─┐
-//!                      └─> md.tops (shared) ─┬─────> auditor   lossless ────────────────┴─> oracle
+//!                      ├─> md.<instrument>.depth ──> builder   lossless, per instrument ─┬─> oracle
+//!                      │                                └──> md.<instrument>.best, a state │
+//!                      └─> md.tops (shared) ─┬─────> auditor   lossless ─────────────────┘
 //!                                            │          └──> recorder  after the auditor, in batches
-//!                                            └─────> screen    lossy, slow
+//!                                            └─────> screen    lossy, slow: draws all bests as they are
 //! ```
 //!
 //! A tape carries trades and tops. The strategy goes by the receive times on the tapes, so the

@@ -11,6 +11,7 @@ use std::time::Instant;
 use ringbus::{Bus, Overflow};
 
 use crate::args::Args;
+use crate::builder::{Best, Built};
 use crate::capture::Capture;
 use crate::event::{Depth, Stamped, Tick, Top};
 use crate::feed::{Feed, Pace};
@@ -100,6 +101,11 @@ pub(crate) fn run(captures: Vec<Capture>, args: &Args) -> Result<Report, Box<dyn
         });
     }
 
+    let bests = names
+        .iter()
+        .map(|name| bus.state_named(&format!("md.{name}.best"), None))
+        .collect::<Result<Vec<Best>, _>>()?;
+
     let start = Instant::now();
     if let Some((multiple, first)) = paced {
         let pace = Pace::new(multiple, first, start);
@@ -110,18 +116,19 @@ pub(crate) fn run(captures: Vec<Capture>, args: &Args) -> Result<Report, Box<dyn
         let spawn = Spawn(scope);
         let builders = depths
             .into_iter()
+            .zip(&bests)
             .zip(&oracles)
             .zip(&names)
-            .map(|((depths, oracle), name)| {
+            .map(|(((depths, best), oracle), name)| {
                 spawn.named(&format!("builder {name}"), move || {
-                    builder::run(depths, oracle)
+                    builder::run(depths, best, oracle)
                 })
             })
             .collect::<io::Result<Vec<_>>>()?;
         let auditor = spawn.named("auditor", || auditor::run(audited, &oracles))?;
         let strategy = spawn.named("strategy", || strategy::run(tapes))?;
         let recorder = spawn.named("recorder", || recorder::run(recorded, &names, out))?;
-        let screen = spawn.named("screen", || screen::run(watched, &names))?;
+        let screen = spawn.named("screen", || screen::run(watched, &names, &bests))?;
 
         let (running, ended) = mpsc::channel();
         let feeds = feeds
@@ -145,9 +152,8 @@ pub(crate) fn run(captures: Vec<Capture>, args: &Args) -> Result<Report, Box<dyn
         let (taped, strategy) = join(strategy);
         let (recorded, record) = join(recorder);
         let elapsed = start.elapsed();
-        let (watched, frame) = join(screen);
+        let (watched, frames) = join(screen);
 
-        let (depths, synchronised): (Vec<_>, Vec<_>) = builders.into_iter().unzip();
         let verdict = |oracle: &Mutex<Oracle>| {
             let oracle = oracle
                 .lock()
@@ -157,17 +163,20 @@ pub(crate) fn run(captures: Vec<Capture>, args: &Args) -> Result<Report, Box<dyn
         let instruments = names
             .iter()
             .zip(volumes)
-            .zip(synchronised)
+            .zip(&builders)
+            .zip(&bests)
             .zip(&oracles)
-            .map(|(((name, volume), synchronised), oracle)| Instrument {
+            .map(|((((name, volume), built), best), oracle)| Instrument {
                 name: name.clone(),
                 volume,
-                synchronised,
+                synchronised: built.synchronised,
+                shown: best.get().1 == built.quote,
                 verdict: verdict(oracle),
             })
             .collect();
-        let readers = depths
+        let readers = builders
             .into_iter()
+            .map(|Built { finished, .. }| finished)
             .chain([audited])
             .chain(taped)
             .chain([recorded, watched])
@@ -179,7 +188,8 @@ pub(crate) fn run(captures: Vec<Capture>, args: &Args) -> Result<Report, Box<dyn
             snapshot,
             strategy,
             record,
-            frame,
+            frames,
+            last_frame: screen::draw(&names, &bests),
             elapsed,
         })
     })

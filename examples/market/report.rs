@@ -19,7 +19,9 @@ pub(crate) struct Report {
     pub(crate) snapshot: Snapshot,
     pub(crate) strategy: Strategy,
     pub(crate) record: Record,
-    pub(crate) frame: String,
+    pub(crate) frames: u64,
+    /// Drawn when everybody was done.
+    pub(crate) last_frame: String,
     pub(crate) elapsed: Duration,
 }
 
@@ -28,13 +30,16 @@ pub(crate) struct Instrument {
     pub(crate) name: String,
     pub(crate) volume: Volume,
     pub(crate) synchronised: bool,
+    /// Whether the state of the best was that of the book in the end.
+    pub(crate) shown: bool,
     pub(crate) verdict: Verdict,
 }
 
 impl Report {
     /// Whether all checks passed and nothing else went wrong.
     pub(crate) fn holds(&self) -> bool {
-        self.total().holds() && self.record.error.is_none()
+        let shown = self.instruments.iter().all(|instrument| instrument.shown);
+        self.total().holds() && self.record.error.is_none() && shown
     }
 
     fn total(&self) -> Total {
@@ -115,6 +120,7 @@ impl Report {
             volume: v,
             synchronised,
             verdict,
+            ..
         } in &self.instruments
         {
             writeln!(
@@ -230,7 +236,18 @@ impl fmt::Display for Report {
         if let Some(error) = error {
             writeln!(f, "recorder: cannot write on: {error}")?;
         }
-        writeln!(f, "screen: {}", self.frame)?;
+        let frames = self.frames;
+        writeln!(f, "screen: {frames} frames, the last {}", self.last_frame)?;
+        for Instrument { name, .. } in self
+            .instruments
+            .iter()
+            .filter(|instrument| !instrument.shown)
+        {
+            writeln!(
+                f,
+                "{name}: the screen shows what is not the best of the book"
+            )?;
+        }
 
         let volumes = self.instruments.iter().map(|instrument| instrument.volume);
         let malformed: u64 = volumes.clone().map(|volume| volume.malformed).sum();

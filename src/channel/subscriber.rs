@@ -11,6 +11,7 @@ use super::conflate::Scratch;
 use super::core::{Core, Listing};
 use super::error::{PollError, RecvError, RecvTimeoutError, SubscribeError, TryRecvError};
 use super::overflow::{Overflow, Start};
+use super::publish::aside;
 use super::ready_hook::ReadyHook;
 use super::wait::WaitStrategy;
 use crate::ring::{Found, Policy, Reader};
@@ -234,52 +235,63 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         F: FnMut(&T, Meta) -> ControlFlow<()>,
     {
         self.reader.note_thread();
+        if max == 0 {
+            return Ok(0);
+        }
         // Asked once: nobody is named while it is borrowed.
         let staged = self.listing.is_staged();
         if staged {
             self.reader.look_upstream();
         }
-        // The frequent case: what follows is as `poll_any` would do it, with less to look at for each event.
-        if self.reader.policy() == Policy::Lossless
-            && self.filter.is_none()
-            && max > 0
-            && self.reader.has_event()
-            && (!staged || self.reader.is_let_through())
-        {
-            let made_room = MadeRoom {
-                listing: &self.listing,
-                staged,
-            };
-            let shown = self.reader.show_run(max as u64, |event, sequence| {
-                let missed = 0;
-                handler(event, Meta { sequence, missed })
-            });
-            drop(made_room);
-            if shown > 0 {
-                return Ok(shown as usize);
-            }
-        }
-        self.poll_any(max, &mut handler)
-    }
-
-    #[inline(never)]
-    fn poll_any<F>(&mut self, max: usize, handler: &mut F) -> Result<usize, PollError>
-    where
-        F: FnMut(&T, Meta) -> ControlFlow<()>,
-    {
+        // No function that is called from here is given the handler, and none of the frequent loop may unwind but
+        // the handler: either would keep what it counts in memory, event by event.
         loop {
-            let shown = if self.reader.policy() == Policy::Lossless {
-                self.show_lossless(max, handler)
+            let shown = if self.reader.policy() == Policy::Lossless && self.filter.is_none() {
+                // The frequent case: as below, with less to look at for each event.
+                self.show_run(max, staged, &mut handler)
             } else {
-                self.show_lossy(max, handler)?
+                aside();
+                self.show_any(max, &mut handler)?
             };
-            if shown > 0 || max == 0 {
+            if shown > 0 {
                 return Ok(shown);
             }
-            if let Some(nothing) = self.find_nothing() {
+            if let Some(nothing) = self.go_on_or_tell() {
                 return nothing.map(|()| 0);
             }
         }
+    }
+
+    #[inline(always)]
+    fn show_run<F>(&mut self, max: usize, staged: bool, handler: &mut F) -> usize
+    where
+        F: FnMut(&T, Meta) -> ControlFlow<()>,
+    {
+        if !self.reader.has_event() || staged && !self.reader.is_let_through() {
+            return 0;
+        }
+        let made_room = MadeRoom {
+            listing: &self.listing,
+            staged,
+        };
+        let shown = self.reader.show_run(max as u64, |event, sequence| {
+            let missed = 0;
+            handler(event, Meta { sequence, missed })
+        });
+        drop(made_room);
+        shown as usize
+    }
+
+    /// After nothing was shown: `None` when there may be something now, what to tell otherwise.
+    #[inline(never)]
+    fn go_on_or_tell(&mut self) -> Option<Result<(), PollError>> {
+        if self.reader.policy() == Policy::Lossless && self.reader.pass_gap() {
+            self.listing.went_on();
+            if self.reader.is_let_through() && self.reader.has_event() {
+                return None;
+            }
+        }
+        self.find_nothing()
     }
 
     /// What to tell when nothing was shown; `None` when the reader has come to the next ring just now.
@@ -615,7 +627,9 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         self.reader.left()
     }
 
-    fn show_lossless<F>(&mut self, max: usize, handler: &mut F) -> usize
+    /// Shows what there is, to whatever reader.
+    #[inline(always)]
+    fn show_any<F>(&mut self, max: usize, handler: &mut F) -> Result<usize, PollError>
     where
         F: FnMut(&T, Meta) -> ControlFlow<()>,
     {
@@ -625,50 +639,9 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
             filter,
             ..
         } = self;
-        let before = reader.position();
-        let mut went_on = WentOn(None);
-        let shown = reader.lend(|mut events| {
-            let mut shown = 0;
-            // Bounded, also when the filter refuses everything.
-            let mut left = listing.core().settings().max_capacity().max(max);
-            while shown < max && left > 0 {
-                let next = events.next_with(|event, sequence, account| {
-                    // Set before user code may unwind.
-                    went_on.0 = Some(listing);
-                    if filter.as_mut().is_some_and(|filter| !filter(event)) {
-                        account.refuse();
-                        return ControlFlow::Continue(());
-                    }
-                    shown += 1;
-                    let missed = 0;
-                    handler(event, Meta { sequence, missed })
-                });
-                if next.is_none_or(|flow| flow.is_break()) {
-                    break;
-                }
-                left -= 1;
-            }
-            shown
-        });
-        if reader.position() != before {
-            // Perhaps only holes.
-            went_on.0 = Some(listing);
-        }
-        drop(went_on);
-        shown
-    }
-
-    fn show_lossy<F>(&mut self, max: usize, handler: &mut F) -> Result<usize, PollError>
-    where
-        F: FnMut(&T, Meta) -> ControlFlow<()>,
-    {
-        let Self {
-            reader,
-            listing,
-            filter,
-            ..
-        } = self;
+        let lossless = reader.policy() == Policy::Lossless;
         let newest = reader.policy() == Policy::Newest;
+        // Bounded, also when the filter refuses everything.
         let mut left = listing.core().settings().max_capacity().max(max);
         let mut shown = 0;
         let mut flow = ControlFlow::Continue(());
@@ -681,8 +654,10 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
                 // What was shown before the end is told by the handler; the end is told once, here.
                 Found::Expelled(missed) => return Err(PollError::Disconnected(missed)),
             }
+            // Dropped after the events are given back, also when user code unwinds.
+            let went_on = WentOn(lossless.then_some(listing));
             reader.lend(|mut events| {
-                while flow.is_continue() && shown < max {
+                while flow.is_continue() && shown < max && left > 0 {
                     let next = events.next_with(|event, sequence, account| {
                         if filter.as_mut().is_some_and(|filter| !filter(event)) {
                             account.refuse();
@@ -695,9 +670,10 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
                     if next.is_none() {
                         break;
                     }
-                    left = left.saturating_sub(1);
+                    left -= 1;
                 }
             });
+            drop(went_on);
             if newest && shown > 0 {
                 break;
             }

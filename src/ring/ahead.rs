@@ -1,7 +1,7 @@
 //! Looking ahead: what a reader has next on its timeline.
 
 use super::member::Standing;
-use super::reader::{Commit, Events, Found, Policy, Reader};
+use super::reader::{Events, Found, Policy, Reader};
 use super::sequencer::Places;
 
 /// What comes next for a reader of a ring with places.
@@ -48,7 +48,9 @@ impl<T> Reader<T> {
         loop {
             match self.peek_lossless() {
                 // Publishers are told, as they may wait for what the holes take.
-                Next::Holes => Commit(self).pass_holes_ahead(),
+                Next::Holes => {
+                    self.pass_gap();
+                }
                 next => return next,
             }
         }
@@ -111,17 +113,6 @@ impl<T> Reader<T> {
     /// Whether a publisher has claimed `next`, before the fence.
     fn is_claimed(&self, next: u64) -> bool {
         next < self.limit.min(self.ring.next_sequence())
-    }
-}
-
-impl<T> Commit<'_, T> {
-    fn pass_holes_ahead(self) {
-        let reader = &mut *self.0;
-        while reader.next < reader.limit
-            && reader.ring.slot(reader.next).stamp().is_hole(reader.next)
-        {
-            reader.pass_hole();
-        }
     }
 }
 

@@ -291,6 +291,17 @@ impl<T> Reader<T> {
         self.account.holes += 1;
     }
 
+    /// Passes over the holes before the next event, for a lossless reader, and tells publishers so; tells whether
+    /// there were any.
+    pub(crate) fn pass_gap(&mut self) -> bool {
+        let before = self.next;
+        while self.next < self.limit && self.ring.slot(self.next).stamp().is_hole(self.next) {
+            self.pass_hole();
+        }
+        drop(Commit(self));
+        self.next != before
+    }
+
     /// The next sequence to take.
     pub(crate) fn position(&self) -> u64 {
         self.next
@@ -326,9 +337,11 @@ impl<T> Reader<T> {
         let max = max.min(limit.saturating_sub(first));
         // Held here, as an acquiring load keeps the compiler from holding anything that is loaded.
         let slots = &*ring.slots;
-        let slot = |sequence: u64| &slots[sequence as usize & (slots.len() - 1)];
+        // Always some: a panic in these loops would keep what `f` counts out of registers, as it is to be seen
+        // when the panic is caught.
+        let slot = |sequence: u64| slots.get(sequence as usize & (slots.len() - 1));
         let mut end = first;
-        while end - first < max && slot(end).stamp().is_event(end) {
+        while end - first < max && slot(end).is_some_and(|slot| slot.stamp().is_event(end)) {
             end += 1;
         }
         let mut run = Run {
@@ -339,11 +352,12 @@ impl<T> Reader<T> {
             next: first,
         };
         for sequence in first..end {
+            let Some(slot) = slot(sequence) else { break };
             // Passed before user code may unwind.
             run.next = sequence + 1;
             // SAFETY: the stamp of this event was seen above (R2), and the reader tells publishers that it
             // has passed the sequence when `run` is dropped, which is after this (R4).
-            let flow = unsafe { slot(sequence).read(|event| f(event, sequence)) };
+            let flow = unsafe { slot.read(|event| f(event, sequence)) };
             if flow.is_break() {
                 break;
             }

@@ -11,7 +11,6 @@ use super::conflate::Scratch;
 use super::core::{Core, Listing};
 use super::error::{PollError, RecvError, RecvTimeoutError, SubscribeError, TryRecvError};
 use super::overflow::{Overflow, Start};
-use super::publish::aside;
 use super::ready_hook::ReadyHook;
 use super::wait::WaitStrategy;
 use crate::ring::{Found, Policy, Reader};
@@ -250,7 +249,6 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
                 // The frequent case: as below, with less to look at for each event.
                 self.show_run(max, staged, &mut handler)
             } else {
-                aside();
                 self.show_any(max, &mut handler)?
             };
             if shown > 0 {
@@ -656,23 +654,21 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
             }
             // Dropped after the events are given back, also when user code unwinds.
             let went_on = WentOn(lossless.then_some(listing));
-            reader.lend(|mut events| {
-                while flow.is_continue() && shown < max && left > 0 {
-                    let next = events.next_with(|event, sequence, account| {
-                        if filter.as_mut().is_some_and(|filter| !filter(event)) {
-                            account.refuse();
-                            return;
-                        }
-                        shown += 1;
-                        let missed = account.take_missed();
-                        flow = handler(event, Meta { sequence, missed });
-                    });
-                    if next.is_none() {
-                        break;
-                    }
-                    left -= 1;
+            let mut events = reader.take_turns();
+            while flow.is_continue() && shown < max && left > 0 {
+                let Some((event, sequence, account)) = events.next() else {
+                    break;
+                };
+                left -= 1;
+                if filter.as_mut().is_some_and(|filter| !filter(event)) {
+                    account.refuse();
+                    continue;
                 }
-            });
+                shown += 1;
+                let missed = account.take_missed();
+                flow = handler(event, Meta { sequence, missed });
+            }
+            drop(events);
             drop(went_on);
             if newest && shown > 0 {
                 break;

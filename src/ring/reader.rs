@@ -372,6 +372,12 @@ impl<T> Reader<T> {
         f(Events { reader: commit.0 })
     }
 
+    /// Lends events one by one; what was taken is done with when this is dropped.
+    #[inline(always)]
+    pub(crate) fn take_turns(&mut self) -> Turns<'_, T> {
+        Turns(Commit(self))
+    }
+
     #[inline(always)]
     pub(super) fn publish_account(&mut self) {
         let member = self.seat.member();
@@ -408,6 +414,25 @@ impl Drop for Run<'_> {
         self.member.delivered.set(self.account.delivered);
         self.member.holes.set(self.account.holes);
         self.member.advance(self.next);
+    }
+}
+
+/// Events that are lent one by one: no closure stands between who takes them and what is done with them.
+pub(crate) struct Turns<'a, T>(Commit<'a, T>);
+
+impl<T> Turns<'_, T> {
+    /// The next event, its sequence, and the reader's account.
+    #[inline(always)]
+    pub(crate) fn next(&mut self) -> Option<(&T, u64, &mut Account)> {
+        let Commit(reader) = &mut self.0;
+        let sequence = reader.take()?;
+        let Reader { ring, account, .. } = &mut **reader;
+        // SAFETY: `take` saw the stamp of an event (R2), or noted it with the claim.
+        let event = unsafe { ring.slot(sequence).read(|event| std::ptr::from_ref(event)) };
+        // SAFETY: the pointer came from a reference just now. The reader tells publishers that it has passed the
+        // sequence, or drops its pin, when the `Commit` is dropped, which is borrowed for as long as the event is
+        // (R4, R5); it does neither if it is leaked.
+        Some((unsafe { &*event }, sequence, account))
     }
 }
 

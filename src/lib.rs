@@ -162,6 +162,25 @@
 //! Where one thread publishes and then reads, a topic may also [grow](TopicBuilder::grow_to), up to a bound,
 //! before it makes a publisher wait or refuses an event.
 //!
+//! # Sharing work
+//!
+//! The members of a group are one subscriber together: each event goes to exactly one of them, the one that is
+//! idle; see [`GroupMember`]. One that dies loses the others nothing, and [`by_key`](GroupBuilder::by_key) keeps
+//! the order of what belongs together.
+//!
+//! ```
+//! # use ringbus::{Bus, Redeliver};
+//! let bus = Bus::new();
+//! let jobs = bus.topic::<u32>();
+//! let mut dying = jobs.group("workers").redeliver(Redeliver::Once).join()?;
+//! let mut other = jobs.group("workers").join()?;
+//! jobs.publish(7)?;
+//! let died = std::thread::spawn(move || dying.poll(64, |_, _| panic!("out of luck"))).join();
+//! assert!(died.is_err());
+//! other.poll(64, |job, meta| assert_eq!((*job, meta.redelivered), (7, true)))?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Stages
 //!
 //! A subscriber may come [after](SubscriberBuilder::after) others on the same topic: it sees an event when
@@ -301,6 +320,7 @@
 //! | [`poll`](Subscriber::poll), lossless       | wait-free                          | no             | no                     |
 //! | [`poll`](Editor::poll) of an editor        | wait-free                          | no             | no                     |
 //! | [`poll`](Subscriber::poll), lossy          | lock-free; waits two stores of a publisher that is just pushing it | no | no |
+//! | [`poll`](GroupMember::poll) of a group     | lock-free; a lock among members for what was handed back, and by key | until its lists have grown | no |
 //! | [`MergedSubscriber::poll`]                 | as `poll`                          | when topics have appeared | no          |
 //! | [`recv`](Subscriber::recv) and its kin     | as above                           | as `T: Clone`  | for an event           |
 //! | [`State::set`]                             | a lock among those who set, held while one value is written | no | for lossless subscribers |
@@ -338,10 +358,11 @@ pub use bus::{
 #[cfg(feature = "plain")]
 pub use channel::PlainReader;
 pub use channel::{
-    Batch, BatchRest, Conflated, DeadLetter, Draft, Editor, ExclusivePublisher, Iter, MAX_CAPACITY,
-    MAX_NAME, MAX_OBSERVER_DEPTH, Meta, Observer, ObserverPanic, ObserverSnapshot, Overflow,
-    PollError, PublishBatchError, PublishError, PublishTimeoutError, Publisher, PublisherError,
-    RecvError, RecvTimeoutError, Stage, Start, State, StateReader, SubscribeError, Subscriber,
+    Batch, BatchRest, Conflated, DeadLetter, Draft, Editor, ExclusivePublisher, GroupBuilder,
+    GroupError, GroupMember, GroupMeta, GroupSnapshot, Iter, MAX_CAPACITY, MAX_NAME,
+    MAX_OBSERVER_DEPTH, Meta, Observer, ObserverPanic, ObserverSnapshot, Overflow, PollError,
+    PublishBatchError, PublishError, PublishTimeoutError, Publisher, PublisherError, RecvError,
+    RecvTimeoutError, Redeliver, Stage, Start, State, StateReader, SubscribeError, Subscriber,
     SubscriberBuilder, SubscriberSnapshot, Timeline, Topic, TopicSnapshot, TryIter,
     TryPublishError, TryRecvError, WaitStrategy,
 };

@@ -53,6 +53,25 @@ impl fmt::Display for Snapshot {
                     subscriber.pending,
                 )?;
             }
+            for group in &topic.groups {
+                writeln!(
+                    f,
+                    "  {:<30} {:>10} {:>12} {:>12} {:>12} {:>12} {:>12} {} returned, {} redelivered, {} abandoned",
+                    format!(
+                        "{} ({:?}, group of {})",
+                        group.name, group.overflow, group.members
+                    ),
+                    group.position,
+                    group.published,
+                    group.delivered,
+                    "",
+                    group.missed,
+                    group.pending,
+                    group.returned,
+                    group.redelivered,
+                    group.abandoned,
+                )?;
+            }
             for observer in &topic.observers {
                 writeln!(
                     f,

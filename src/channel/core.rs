@@ -5,14 +5,13 @@ use std::time::Instant;
 use super::current::Current;
 use super::dead_letters::DeadLetters;
 use super::error::{PublisherError, SubscribeError};
+use super::group::Groups;
 use super::observers::Observers;
 use super::overflow::{Overflow, Start};
 use super::settings::Settings;
 use super::unheard::Unheard;
 use super::wait::Waits;
-use crate::ring::{
-    MAX_SEQUENCE, Obstacle, Origin, Reader, RefusedJoin, Ring, Seat, Sequencer, Shape,
-};
+use crate::ring::{MAX_SEQUENCE, Obstacle, Origin, Reader, Ring, Seat, Sequencer, Shape};
 use crate::sync::{
     Arc, AtomicBool, AtomicUsize, Barrier, Latest, Mutex, MutexGuard, OnceCell, Ordering, WaitSet,
 };
@@ -32,10 +31,11 @@ pub(crate) struct Core<T> {
     /// Set before the topic is shared, if it is a state.
     current: OnceCell<Current<T>>,
     desk: Mutex<Desk>,
+    pub(crate) groups: Groups<T>,
     /// Counts as long as there is no ring.
     unheard: Unheard,
     pub(crate) observers: Observers<T>,
-    /// Subscribers that exist, and those that are joining.
+    /// Subscribers and groups that exist, and those that are joining.
     listeners: AtomicUsize,
     pub(crate) dead_letters: DeadLetters<T>,
     /// Readers that wait for an event.
@@ -160,6 +160,7 @@ impl<T> Core<T> {
                 subscribers: Vec::new(),
                 next_id: 0,
             }),
+            groups: Groups::new(),
             unheard: Unheard::new(settings.first_sequence, barrier),
             observers: Observers::new(barrier),
             listeners: AtomicUsize::new(0),
@@ -209,6 +210,11 @@ impl<T> Core<T> {
     #[inline]
     pub(crate) fn ring(&self) -> Option<&Arc<Ring<T>>> {
         self.ring.get()
+    }
+
+    /// The ring, which is made if nobody has subscribed yet.
+    pub(crate) fn allocated(&self) -> Arc<Ring<T>> {
+        Arc::clone(self.allocate(&mut self.desk.lock()))
     }
 
     /// The newest ring; the first one if there was none.
@@ -286,6 +292,15 @@ impl<T> Core<T> {
             Some(ring) => ring.is_closed() && (self.settings.grow_to.is_none() || self.is_closed()),
             None => self.unheard.is_closed(),
         }
+    }
+
+    /// To be called before it joins, so that what is published from then on is heard.
+    pub(crate) fn add_listener(&self) {
+        self.listeners.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn remove_listener(&self) {
+        self.listeners.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(crate) fn has_listeners(&self) -> bool {
@@ -372,6 +387,17 @@ impl<T> Core<T> {
         self.passed.notify();
     }
 
+    /// Where a reader that starts so looks for its first event.
+    pub(crate) fn origin(&self, start: Start) -> Origin {
+        let retain = self.settings.retain as u64;
+        match start {
+            Start::Now => Origin::Now,
+            Start::Latest => Origin::Newest,
+            Start::Oldest => Origin::Oldest((retain > 0).then_some(retain)),
+            Start::From(sequence) => Origin::At(sequence),
+        }
+    }
+
     /// Adds a subscriber to the ring and to the list.
     pub(crate) fn join(
         core: &Arc<Self>,
@@ -379,19 +405,12 @@ impl<T> Core<T> {
         overflow: Overflow,
         start: Start,
     ) -> Result<(Reader<T>, Listing<T>), SubscribeError> {
-        let retain = core.settings.retain as u64;
-        let origin = match start {
-            Start::Now => Origin::Now,
-            Start::Latest => Origin::Newest,
-            Start::Oldest => Origin::Oldest((retain > 0).then_some(retain)),
-            Start::From(sequence) => Origin::At(sequence),
-        };
         // First, so that what is published after this call is heard.
-        core.listeners.fetch_add(1, Ordering::Relaxed);
+        core.add_listener();
         // One lock until it is on the list: a topic that grows has a seat for everybody on it.
         let mut desk = core.desk.lock();
         let ring = Arc::clone(core.allocate(&mut desk));
-        let joined = Reader::join(&ring, overflow.policy(), origin);
+        let joined = Reader::join(&ring, overflow.policy(), core.origin(start));
         let joined = joined.map(|reader| {
             let listing = Self::list_at(core, &mut desk, name, overflow, &reader);
             (reader, listing)
@@ -400,17 +419,8 @@ impl<T> Core<T> {
         // Refused or not, the seat was in the gate for a moment, at an earlier sequence than the start.
         core.room.notify();
         joined.map_err(|refused| {
-            core.listeners.fetch_sub(1, Ordering::Relaxed);
-            match (refused, start) {
-                (RefusedJoin::TooManyLossy(limit), _) => SubscribeError::TooManyLossy(limit),
-                (RefusedJoin::Overwritten(oldest), Start::From(wanted)) => {
-                    SubscribeError::NotRetained { wanted, oldest }
-                }
-                (RefusedJoin::NotYet(next), Start::From(wanted)) => {
-                    SubscribeError::NotYet { wanted, next }
-                }
-                _ => unreachable!("only a start at a sequence depends on it"),
-            }
+            core.remove_listener();
+            SubscribeError::of(refused, start)
         })
     }
 
@@ -529,7 +539,7 @@ impl<T> Listing<T> {
 
 impl<T> Drop for Listing<T> {
     fn drop(&mut self) {
-        self.core.listeners.fetch_sub(1, Ordering::Relaxed);
+        self.core.remove_listener();
         // The reader has left before its listing: publishers may go on.
         self.core.room.notify();
         // And so may those who came after it.

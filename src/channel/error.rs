@@ -6,7 +6,9 @@ use std::ops::Range;
 use thiserror::Error;
 
 use super::observers::MAX_OBSERVER_DEPTH;
+use super::overflow::Start;
 use super::settings::MAX_NAME;
+use crate::ring::RefusedJoin;
 
 /// Why [`publish`](crate::Publisher::publish) refused an event, with the event.
 #[derive(Clone, Copy, PartialEq, Eq, Error)]
@@ -199,6 +201,20 @@ pub enum SubscribeError {
     /// It is to come after another one of a topic that [grows](crate::TopicBuilder::grow_to).
     #[error("a subscriber of a topic that grows can come after no other")]
     AfterGrowing,
+}
+
+impl SubscribeError {
+    /// What the ring's refusal means to whoever wanted to start so.
+    pub(crate) fn of(refused: RefusedJoin, start: Start) -> Self {
+        match (refused, start) {
+            (RefusedJoin::TooManyLossy(limit), _) => Self::TooManyLossy(limit),
+            (RefusedJoin::Overwritten(oldest), Start::From(wanted)) => {
+                Self::NotRetained { wanted, oldest }
+            }
+            (RefusedJoin::NotYet(next), Start::From(wanted)) => Self::NotYet { wanted, next },
+            _ => unreachable!("only a start at a sequence depends on it"),
+        }
+    }
 }
 
 /// Why [`recv`](crate::Subscriber::recv) has no event.

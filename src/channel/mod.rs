@@ -12,6 +12,7 @@
 //! | `given_back` | what refused batches and builds come back in           |
 //! | `subscriber`, `batch`, `iter` | reading                                    |
 //! | `subscriber_builder` | a subscriber's name, overflow, filter, start        |
+//! | `group`, `group_member` | competing consumers                       |
 //! | `stage`, `editor` | who comes after others, who changes events in place    |
 //! | `timeline`   | topics that share one sequence                              |
 //! | `state`, `state_reader`, `plain_reader` | the latest value of a topic that is a state |
@@ -42,6 +43,8 @@ mod editor;
 mod error;
 mod exclusive;
 mod given_back;
+mod group;
+mod group_member;
 mod growth;
 mod iter;
 mod observer;
@@ -67,6 +70,7 @@ mod wait;
 pub(crate) mod words;
 
 pub(crate) use self::core::Core;
+pub(crate) use group_member::Next;
 pub(crate) use publish::{GRACE, Refusal};
 pub(crate) use settings::Settings;
 
@@ -80,6 +84,8 @@ pub use error::{
 };
 pub use exclusive::ExclusivePublisher;
 pub use given_back::{BatchRest, Draft};
+pub use group::{GroupBuilder, GroupError, GroupSnapshot, Redeliver};
+pub use group_member::{GroupMember, GroupMeta};
 pub use iter::{Iter, TryIter};
 pub use observer::{Observer, ObserverPanic};
 pub use observers::MAX_OBSERVER_DEPTH;

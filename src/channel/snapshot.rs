@@ -4,6 +4,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 use super::core::Core;
+use super::group::GroupSnapshot;
 use super::overflow::Overflow;
 use super::wait::WaitStrategy;
 
@@ -39,6 +40,8 @@ pub struct TopicSnapshot {
     pub blocked_time: Duration,
     /// The topic's subscribers, in no particular order.
     pub subscribers: Vec<SubscriberSnapshot>,
+    /// The topic's groups, in no particular order.
+    pub groups: Vec<GroupSnapshot>,
     /// The topic's observers, in the order in which they are called.
     pub observers: Vec<ObserverSnapshot>,
     /// Events that went to the topic of [dead letters](crate::Topic::dead_letters_to).
@@ -93,6 +96,7 @@ pub struct SubscriberSnapshot {
 impl TopicSnapshot {
     pub(crate) fn of<T>(core: &Core<T>) -> Self {
         let published = core.published();
+        let groups = core.groups.snapshot();
         let desk = core.desk();
         let subscribers = desk
             .subscribers
@@ -127,6 +131,7 @@ impl TopicSnapshot {
             blocked: core.blocked.times(),
             blocked_time: core.blocked.total(),
             subscribers,
+            groups,
             observers: core.observers.snapshot(|facts| ObserverSnapshot {
                 location: facts.location,
                 priority: facts.priority,

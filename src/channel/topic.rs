@@ -5,6 +5,7 @@ use std::fmt;
 use super::core::Core;
 use super::error::{PublishError, PublisherError, SubscribeError};
 use super::exclusive::ExclusivePublisher;
+use super::group::GroupBuilder;
 use super::overflow::{Overflow, Start};
 use super::publisher::{Publisher, one_ambient};
 use super::snapshot::TopicSnapshot;
@@ -144,6 +145,26 @@ impl<T: Send + Sync + 'static> Topic<T> {
     /// A subscriber with a name, an overflow policy, a filter or another start.
     pub fn subscriber(&self) -> SubscriberBuilder<'_, T> {
         SubscriberBuilder::new(&self.core)
+    }
+
+    /// Joins a group of competing consumers: each event goes to exactly one of its members.
+    ///
+    /// Members that join under the same name are one group; see [`GroupMember`](crate::GroupMember).
+    ///
+    /// ```
+    /// # use ringbus::Bus;
+    /// let bus = Bus::new();
+    /// let jobs = bus.topic::<&'static str>();
+    /// let mut one = jobs.group("workers").join()?;
+    /// let mut other = jobs.group("workers").join()?;
+    /// jobs.publish("sweep")?;
+    /// jobs.publish("polish")?;
+    /// assert_eq!(one.recv(), Ok("sweep"));
+    /// assert_eq!(other.recv(), Ok("polish"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn group(&self, name: impl Into<String>) -> GroupBuilder<'_, T> {
+        GroupBuilder::new(&self.core, name.into())
     }
 
     /// Takes no more events; see [Closing](Topic#closing).

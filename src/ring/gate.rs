@@ -172,6 +172,15 @@ impl Gate {
             gating: u64::MAX,
             lossy: u64::MAX,
         };
+        self.walk(ring, head, needed, pushed, &mut scan);
+        if ring.members.has_groups() {
+            // Posts are looked at after the cursors of their groups, wherever they sit (R12).
+            self.walk(ring, head, needed, pushed, &mut scan);
+        }
+        scan
+    }
+
+    fn walk<T>(&mut self, ring: &Ring<T>, head: u64, needed: u64, pushed: u64, scan: &mut Scan) {
         self.pins.clear();
         for block in ring.members.blocks() {
             'members: for member in block {
@@ -211,7 +220,6 @@ impl Gate {
                 }
             }
         }
-        scan
     }
 
     /// The sequence behind the last of `events` free slots from `head`.
@@ -249,6 +257,15 @@ impl<T> Ring<T> {
 
     /// The first sequence that a gating member still needs; `u64::MAX` without gating members.
     fn gating(&self) -> u64 {
+        let gating = self.slowest();
+        if self.members.has_groups() {
+            // As in `Gate::scan` (R12).
+            return gating.min(self.slowest());
+        }
+        gating
+    }
+
+    fn slowest(&self) -> u64 {
         let mut gating = u64::MAX;
         for block in self.members.blocks() {
             for member in block {

@@ -23,8 +23,8 @@ pub(crate) enum Standing {
 pub(crate) struct Cursor(u64);
 
 impl Cursor {
-    /// The cursor of an empty seat.
-    const NOBODY: Self = Self(u64::MAX);
+    /// The cursor of an empty seat, and of a post that protects nothing.
+    pub(crate) const NOBODY: Self = Self(u64::MAX);
 
     #[inline]
     pub(crate) fn new(next: u64, standing: Standing) -> Self {
@@ -70,9 +70,13 @@ impl Pin {
 }
 
 /// What one member and the publishers tell each other.
+///
+/// A group has one whose cursor its workers move by compare-exchange, whatever its standing, and for each
+/// portion one that is called its post: that of a lossless group stands at the portion's first sequence, that
+/// of a lossy one has a pin and no cursor.
 #[derive(Debug)]
 pub(crate) struct Member {
-    /// A [`Cursor`]. A gating member's is written by that member alone. The others' are words that the
+    /// A [`Cursor`]. A gating reader's is written by that member alone. The others' are words that the
     /// member advances (claiming what it passes) and a publisher pushes, both by compare-exchange.
     cursor: AtomicU64,
     /// A [`Pin`], written by the member.
@@ -188,7 +192,15 @@ impl Member {
             .store(Cursor::new(next, Standing::Gating).0, Ordering::Release);
     }
 
-    /// Moves the cursor of a pushable or expendable member, unless it has moved.
+    /// Tells publishers that a post is done with what it protected.
+    #[inline]
+    pub(crate) fn rest(&self) {
+        // ORDERING: edge `release`. Pairs with the load in `cursor`; carries "these slots are free".
+        self.cursor.store(Cursor::NOBODY.0, Ordering::Release);
+    }
+
+    /// Moves the cursor of a group, or of a pushable or expendable member, unless it has moved.
+    #[inline]
     pub(crate) fn try_move(&self, from: Cursor, to: Cursor) -> bool {
         // ORDERING: edge `claim`. As the member's: pairs with the load in `cursor`, which then also sees
         // the pin stored before. As the publisher's: continues the member's release sequence.

@@ -12,6 +12,9 @@ pub(crate) struct Members {
     roster: Mutex<Roster>,
     /// How often a seat was taken.
     joins: Counter,
+    /// Groups that there are. A plan asks after it has seen the cursors, so that it does not miss one that it
+    /// has seen.
+    groups: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -115,6 +118,7 @@ impl Members {
         Self {
             first,
             joins: Counter::default(),
+            groups: AtomicUsize::new(0),
             roster: Mutex::new(Roster {
                 empty,
                 lossy: 0,
@@ -138,6 +142,21 @@ impl Members {
     /// Grows with every member that joins; only a hint while one is joining.
     pub(crate) fn joins(&self) -> u64 {
         self.joins.get()
+    }
+
+    /// Whether a plan must look twice.
+    pub(crate) fn has_groups(&self) -> bool {
+        self.groups.load(Ordering::Relaxed) != 0
+    }
+
+    /// To be called before the group's cursor enters: what shows the cursor shows this too.
+    pub(crate) fn add_group(&self) {
+        self.groups.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// To be called when nothing of the group is in the table any more.
+    pub(crate) fn remove_group(&self) {
+        self.groups.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// A seat for a gating member.

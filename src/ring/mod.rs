@@ -32,6 +32,10 @@
 //! - **R11** A ring with a successor is closed; it ends where the successor begins, and every member of it
 //!   whose membership goes on has a seat there, at or before the successor's first sequence. So R4 holds for
 //!   a member before it has moved over, and whoever sees the end sees successor and seat (edge `end`).
+//! - **R12** What a group's cursor has passed and no worker has handled is protected by the post of its portion:
+//!   set before the cursor passes it, and lifted when all of the portion is handled, whoever does so. A plan
+//!   walks over all seats once more after it has seen the cursors of groups. With keys the cursor itself passes
+//!   only what is handled.
 //!
 //! In rings that share a [`sequencer::Sequencer`] every claim is made under its lock, and takes a place for each
 //! of its events with it. So places grow with the sequences of each ring, and of two claims in any two rings the
@@ -43,10 +47,10 @@
 //! | edge      | store                        | load                   | carries                         | model                           |
 //! |-----------|------------------------------|------------------------|---------------------------------|---------------------------------|
 //! | `publish` | `Slot::{write, build, skip}` | `Slot::stamp`          | the event; the slot's turn      | `lossless::hand_over`           |
-//! | `release` | `Member::{advance, leave}`   | `Member::cursor`       | the reader is done              | `lossless::gate_waits_for_the_slowest` |
-//! | `claim`   | `Member::try_move`           | `Member::cursor`       | the pin was set before          | `lossy::drop_oldest_2_slots`    |
+//! | `release` | `Member::{advance, leave, rest}` | `Member::cursor`   | the reader is done              | `lossless::gate_waits_for_the_slowest`, `group::lossless_1_slot` |
+//! | `claim`   | `Member::try_move`           | `Member::cursor`       | the pin or the post was set before | `lossy::drop_oldest_2_slots`, `group::lossless_2_slots` |
 //! | `unpin`   | `Member::set_pin`            | `Member::pin`          | the reader is done with the pin | `lossy::drop_oldest_2_slots`    |
-//! | `count`   | `Member::count_lost`         | `Member::lost_before`  | the number of lost events       | `lossy::drop_oldest_2_slots`    |
+//! | `count`   | `Member::count_lost`         | `Member::lost_before`  | the number of lost events       | `lossy::drop_oldest_2_slots`, `group::loss_is_told_before_the_event` |
 //! | `enter`   | `Member::enter`              | `Member::cursor`       | the seat's words are reset      | `join::seat_is_taken_again`     |
 //! | `after`   | `Member::{advance, leave}`   | `Member::cursor`       | what an upstream or editor did  | `stages::downstream_comes_after_capacity_1`, `editors_alone_touch_an_event` |
 //! | `again`   | `Member::enter`              | `Member::generation`   | the seat's last member has left | `stages::seat_of_an_upstream_is_taken_again` |
@@ -62,10 +66,12 @@
 
 mod ahead;
 mod gate;
+mod group;
 mod loan;
 mod member;
 mod members;
 mod reader;
+mod routes;
 mod sequencer;
 mod slot;
 mod standings;
@@ -73,10 +79,12 @@ mod succession;
 mod tail;
 mod upstream;
 mod view;
+mod worker;
 mod writer;
 
 pub(crate) use ahead::Next;
 pub(crate) use gate::{Obstacle, Whose};
+pub(crate) use group::{Group, Terms};
 pub(crate) use loan::Loan;
 pub(crate) use members::Seat;
 pub(crate) use reader::{Events, Found, Origin, Policy, Reader, RefusedJoin};
@@ -85,6 +93,7 @@ pub(crate) use slot::MAX_SEQUENCE;
 pub(crate) use succession::Joined;
 pub(crate) use upstream::Upstream;
 pub(crate) use view::View;
+pub(crate) use worker::{Handed, Taken, Worker};
 pub(crate) use writer::{Claimed, SoleWriter, Turn};
 
 use crate::sync::{
@@ -175,6 +184,11 @@ impl<T> Ring<T> {
         }
     }
 
+    /// Whether it was made with editors.
+    pub(crate) fn is_edited(&self) -> bool {
+        !self.editors.is_empty()
+    }
+
     /// The next sequence to be claimed.
     pub(crate) fn next_sequence(&self) -> u64 {
         self.tail.claimed()
@@ -237,6 +251,11 @@ impl<T> Ring<T> {
         // The length is a power of two, so this is `index`, in the form that needs no bounds check but
         // for an empty ring.
         &self.slots[sequence as usize & (self.slots.len() - 1)]
+    }
+
+    #[inline]
+    fn is_done(&self, sequence: u64) -> bool {
+        self.slot(sequence).stamp().is_done(sequence)
     }
 
     fn lock_gate(&self) -> MutexGuard<'_, Gate> {

@@ -3,7 +3,7 @@
 use super::lossy::MAX_CLAIM;
 use super::{Account, Policy, Reader};
 use crate::ring::Ring;
-use crate::ring::member::{Cursor, Standing};
+use crate::ring::member::{Cursor, Member, Standing};
 use crate::ring::members::Seat;
 use crate::ring::upstream::Upstreams;
 use crate::sync::{Arc, Ordering, thread_id};
@@ -33,6 +33,40 @@ pub(crate) enum RefusedJoin {
 }
 
 impl<T> Ring<T> {
+    /// Lets a member take its empty seat, and finds the start that `origin` asks for; the cursor is left at
+    /// the anchor, which comes first.
+    pub(in crate::ring) fn enter(
+        &self,
+        member: &Member,
+        standing: Standing,
+        origin: Origin,
+    ) -> (u64, Result<u64, RefusedJoin>) {
+        // Edge `join`: be seen, then look where it is safe to start. A plan that did not see the member
+        // announced its horizon and its tail before this thread's second look.
+        // What is claimed after the close is refused, and takes nothing from what was before.
+        let claimed = || self.tail.claimed().min(self.end());
+        let oldest = |from: u64| from.max(claimed().saturating_sub(self.shape.capacity));
+        let anchor = match origin {
+            Origin::Now => claimed(),
+            _ => oldest(self.horizon.load(Ordering::Relaxed)),
+        };
+        member.enter(Cursor::new(anchor, standing), thread_id());
+        self.barrier.heavy();
+        let tail = claimed();
+        let horizon = self.horizon.load(Ordering::Relaxed);
+        let lowest = oldest(anchor.max(horizon)).min(tail);
+        let start = match origin {
+            Origin::Now => Ok(tail),
+            Origin::Newest => Ok(self.newest_before(tail, lowest)),
+            Origin::Oldest(None) => Ok(lowest),
+            Origin::Oldest(Some(keep)) => Ok(self.last_events(keep, tail, lowest)),
+            Origin::At(wanted) if wanted > tail => Err(RefusedJoin::NotYet(tail)),
+            Origin::At(wanted) if wanted < lowest => Err(RefusedJoin::Overwritten(lowest)),
+            Origin::At(wanted) => Ok(wanted),
+        };
+        (anchor, start)
+    }
+
     /// The newest finished event in `from..to`.
     pub(in crate::ring) fn newest_in(&self, from: u64, to: u64) -> Option<u64> {
         (from..to)
@@ -84,32 +118,7 @@ impl<T> Reader<T> {
                 (seat, claim, standing)
             }
         };
-        let me = thread_id();
-        let member = seat.member();
-
-        // Edge `join`: be seen, then look where it is safe to start. A plan that did not see the member
-        // announced its horizon and its tail before this thread's second look.
-        // What is claimed after the close is refused, and takes nothing from what was before.
-        let claimed = || ring.tail.claimed().min(ring.end());
-        let oldest = |from: u64| from.max(claimed().saturating_sub(ring.shape.capacity));
-        let anchor = match origin {
-            Origin::Now => claimed(),
-            _ => oldest(ring.horizon.load(Ordering::Relaxed)),
-        };
-        member.enter(Cursor::new(anchor, standing), me);
-        ring.barrier.heavy();
-        let tail = claimed();
-        let horizon = ring.horizon.load(Ordering::Relaxed);
-        let lowest = oldest(anchor.max(horizon)).min(tail);
-        let start = match origin {
-            Origin::Now => Ok(tail),
-            Origin::Newest => Ok(ring.newest_before(tail, lowest)),
-            Origin::Oldest(None) => Ok(lowest),
-            Origin::Oldest(Some(keep)) => Ok(ring.last_events(keep, tail, lowest)),
-            Origin::At(wanted) if wanted > tail => Err(RefusedJoin::NotYet(tail)),
-            Origin::At(wanted) if wanted < lowest => Err(RefusedJoin::Overwritten(lowest)),
-            Origin::At(wanted) => Ok(wanted),
-        };
+        let (anchor, start) = ring.enter(seat.member(), standing, origin);
 
         let mut reader = Self::in_seat(ring, seat, policy, max_claim, anchor);
         // On a refusal the reader is dropped, which gives the seat back.

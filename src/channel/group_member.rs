@@ -1,0 +1,551 @@
+//! Reading as one of several.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::{Duration, Instant};
+
+use super::core::Core;
+use super::error::{PollError, RecvError, RecvTimeoutError, TryRecvError};
+use super::group::{Redeliver, Shared};
+use super::overflow::Overflow;
+use super::subscriber::passed;
+use super::wait::WaitStrategy;
+use crate::ring::{Handed, Taken, Worker};
+use crate::sync::{Arc, Waiter};
+
+/// What a member of a group knows of an event besides the event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GroupMeta {
+    /// The event's place in the topic's order.
+    pub sequence: u64,
+    /// Events that the group missed since one of its members was last told; always 0 for a lossless group.
+    pub missed: u64,
+    /// The event was handed out before, and its handler panicked: parts of its work may be done.
+    pub redelivered: bool,
+}
+
+/// What a handler says after an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    More,
+    /// It wants no more for now.
+    Stop,
+    /// It has not even handled this one.
+    Refuse,
+}
+
+impl GroupMeta {
+    pub(crate) fn of(sequence: u64) -> Self {
+        Self {
+            sequence,
+            missed: 0,
+            redelivered: false,
+        }
+    }
+}
+
+impl From<Handed> for GroupMeta {
+    fn from(handed: Handed) -> Self {
+        Self {
+            sequence: handed.sequence,
+            missed: handed.missed,
+            redelivered: handed.again,
+        }
+    }
+}
+
+/// One of the members of a group: each event of the topic goes to exactly one of them.
+///
+/// Made by [`Topic::group`](crate::Topic::group). To publishers the group is one subscriber, lossless or
+/// lossy, beside the others of the topic. A member that is idle takes the next events; members join and leave
+/// at any time, from any thread.
+///
+/// ```
+/// use ringbus::Bus;
+///
+/// let bus = Bus::new();
+/// let jobs = bus.topic::<u64>();
+/// let workers: Vec<_> = (0..2)
+///     .map(|_| {
+///         let mut worker = jobs.group("workers").join().expect("the settings are the group's");
+///         std::thread::spawn(move || {
+///             let mut sum = 0;
+///             while worker.poll_wait(64, |job, _| sum += job).is_ok() {}
+///             sum
+///         })
+///     })
+///     .collect();
+/// for job in 1..=100 {
+///     jobs.publish(job)?;
+/// }
+/// jobs.close();
+/// let sum: u64 = workers.into_iter().map(|worker| worker.join().unwrap()).sum();
+/// assert_eq!(sum, 5050);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Order
+///
+/// Each member is given events in the topic's order, but for those that were handed back: they go to the
+/// member that takes next, before everything later. What different members do at the same time has no order,
+/// unless the group is [by key](crate::GroupBuilder::by_key).
+///
+/// # Panics and leaving
+///
+/// A member has events to itself only while one of its methods runs. When that ends early, by a panic of the
+/// handler or because a reactor stops in the middle, what it has taken and not handled is handed back. The
+/// event of the panic is, by choice, [handed out once more](Redeliver::Once) or abandoned: told to
+/// [`on_abandoned`](crate::GroupBuilder::on_abandoned) and counted in the
+/// [snapshot](crate::GroupSnapshot::abandoned); the panic goes on, out of the method. So the death of a member
+/// loses the other members nothing.
+///
+/// The group goes when its last member leaves. What it had not read is given up then, as when a subscriber is
+/// dropped, and publishers that waited for it go on. A group that is to outlive its workers is kept by a
+/// member that does not read. A member that is leaked keeps it too: the others read on, but without others a
+/// lossless group blocks its publishers.
+///
+/// # Closing
+///
+/// When the topic is closed each of the remaining events is given to one member. `Closed` is told when all of
+/// them are handled, so a member that has nothing to do waits for one that may still hand something back.
+pub struct GroupMember<T: Send + Sync + 'static> {
+    // The order matters: the worker leaves its group, the last member drops the group, then those who wait are
+    // told.
+    worker: Worker<T>,
+    shared: Arc<Shared<T>>,
+    leaving: Leaving<T>,
+}
+
+/// Notifies when a member has left.
+struct Leaving<T> {
+    core: Arc<Core<T>>,
+    /// The group has gone with it.
+    last: bool,
+}
+
+impl<T> Drop for Leaving<T> {
+    fn drop(&mut self) {
+        if self.last {
+            self.core.remove_listener();
+        }
+        self.core.room.notify();
+        // It may have handed something back, and may have been what the others waited for after the close.
+        self.core.events.notify();
+    }
+}
+
+impl<T: Send + Sync + 'static> Drop for GroupMember<T> {
+    fn drop(&mut self) {
+        self.leaving.last = self.core().groups.leave(&self.shared);
+    }
+}
+
+impl<T: Send + Sync + 'static> GroupMember<T> {
+    pub(crate) fn new(worker: Worker<T>, shared: Arc<Shared<T>>, core: Arc<Core<T>>) -> Self {
+        Self {
+            worker,
+            shared,
+            leaving: Leaving { core, last: false },
+        }
+    }
+
+    fn core(&self) -> &Core<T> {
+        &self.leaving.core
+    }
+
+    /// The group's name.
+    pub fn group(&self) -> &str {
+        self.shared.name()
+    }
+
+    /// The group's overflow policy.
+    pub fn overflow(&self) -> Overflow {
+        self.shared.overflow()
+    }
+
+    /// Shows up to `max` events to `handler`, and returns how many it showed; never blocks.
+    ///
+    /// `Ok(0)` means that there was nothing for this member. A member takes a share of what is there at a time,
+    /// and as many shares as `max` allows; what it has not come to is not lost to the others when the handler
+    /// panics.
+    ///
+    /// # Errors
+    ///
+    /// When the topic is closed and every event is handled.
+    ///
+    /// # Panics
+    ///
+    /// When `handler` does; see [the type](Self#panics-and-leaving).
+    #[inline]
+    pub fn poll<F>(&mut self, max: usize, mut handler: F) -> Result<usize, PollError>
+    where
+        F: FnMut(&T, GroupMeta),
+    {
+        self.poll_until(max, |event, meta| {
+            handler(event, meta);
+            Next::More
+        })
+    }
+
+    /// As `poll`, until `handler` wants no more.
+    #[inline]
+    pub(crate) fn poll_until<F>(&mut self, max: usize, mut handler: F) -> Result<usize, PollError>
+    where
+        F: FnMut(&T, GroupMeta) -> Next,
+    {
+        self.worker.note_thread();
+        let mut shown = 0;
+        let mut flow = Next::More;
+        while flow == Next::More && shown < max {
+            match self.take((max - shown) as u64) {
+                Taken::Portion => flow = self.show(&mut shown, &mut handler),
+                Taken::Closed if shown == 0 => return Err(PollError::Closed),
+                _ => break,
+            }
+        }
+        Ok(shown)
+    }
+
+    /// Waits until there is an event for this member, then shows up to `max` to `handler`.
+    ///
+    /// Returns how many it showed, at least one unless `max` is 0.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Self::poll).
+    ///
+    /// # Panics
+    ///
+    /// As [`poll`](Self::poll).
+    ///
+    /// # Blocking
+    ///
+    /// Waits by the topic's [`WaitStrategy`].
+    pub fn poll_wait<F>(&mut self, max: usize, mut handler: F) -> Result<usize, PollError>
+    where
+        F: FnMut(&T, GroupMeta),
+    {
+        loop {
+            let shown = self.poll(max, &mut handler)?;
+            if shown > 0 || max == 0 {
+                return Ok(shown);
+            }
+            self.wait(None);
+        }
+    }
+
+    /// Waits until there is an event for this member, until `deadline` at most, then shows up to `max` to
+    /// `handler`.
+    ///
+    /// Returns how many it showed; 0 if none came in time.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Self::poll).
+    ///
+    /// # Panics
+    ///
+    /// As [`poll`](Self::poll).
+    ///
+    /// # Blocking
+    ///
+    /// As [`poll_wait`](Self::poll_wait), until the deadline.
+    pub fn poll_deadline<F>(
+        &mut self,
+        max: usize,
+        deadline: Instant,
+        mut handler: F,
+    ) -> Result<usize, PollError>
+    where
+        F: FnMut(&T, GroupMeta),
+    {
+        loop {
+            let shown = self.poll(max, &mut handler)?;
+            if shown > 0 || max == 0 || passed(Some(deadline)) || !self.wait(Some(deadline)) {
+                return Ok(shown);
+            }
+        }
+    }
+
+    /// Waits for an event for this member and returns a clone of it.
+    ///
+    /// # Errors
+    ///
+    /// When the topic is closed and every event is handled, when the group missed events.
+    ///
+    /// # Panics
+    ///
+    /// When `T::clone` does; the event is treated as one whose handler panicked.
+    ///
+    /// # Blocking
+    ///
+    /// As [`poll_wait`](Self::poll_wait).
+    pub fn recv(&mut self) -> Result<T, RecvError>
+    where
+        T: Clone,
+    {
+        // Without a deadline the wait ends with an event or an error.
+        loop {
+            if let Some(event) = self.recv_until(None)? {
+                return Ok(event);
+            }
+        }
+    }
+
+    /// Returns a clone of the next event if there is one for this member.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv), and when there is no event.
+    ///
+    /// # Panics
+    ///
+    /// As [`recv`](Self::recv).
+    pub fn try_recv(&mut self) -> Result<T, TryRecvError>
+    where
+        T: Clone,
+    {
+        match self.take_clone() {
+            Ok(Some(event)) => Ok(event),
+            Ok(None) => Err(TryRecvError::Empty),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Waits for an event for this member, for `timeout` at most, and returns a clone of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv), and when no event came in time.
+    ///
+    /// # Panics
+    ///
+    /// As [`recv`](Self::recv).
+    ///
+    /// # Blocking
+    ///
+    /// As [`poll_wait`](Self::poll_wait), until the timeout.
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T, RecvTimeoutError>
+    where
+        T: Clone,
+    {
+        self.recv_until(Core::<T>::deadline(timeout))?
+            .ok_or(RecvTimeoutError::Timeout)
+    }
+
+    /// Waits for an event for this member, until `deadline` at most, and returns a clone of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv_timeout`](Self::recv_timeout).
+    ///
+    /// # Panics
+    ///
+    /// As [`recv`](Self::recv).
+    ///
+    /// # Blocking
+    ///
+    /// As [`poll_wait`](Self::poll_wait), until the deadline.
+    pub fn recv_deadline(&mut self, deadline: Instant) -> Result<T, RecvTimeoutError>
+    where
+        T: Clone,
+    {
+        self.recv_until(Some(deadline))?
+            .ok_or(RecvTimeoutError::Timeout)
+    }
+
+    fn recv_until(&mut self, deadline: Option<Instant>) -> Result<Option<T>, RecvError>
+    where
+        T: Clone,
+    {
+        loop {
+            if let Some(event) = self.take_clone()? {
+                return Ok(Some(event));
+            }
+            if passed(deadline) || !self.wait(deadline) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// A clone of the next event, or `None` if there is none now.
+    fn take_clone(&mut self) -> Result<Option<T>, RecvError>
+    where
+        T: Clone,
+    {
+        self.worker.note_thread();
+        loop {
+            match self.take(1) {
+                Taken::Portion => {}
+                Taken::Closed => {
+                    return Err(match self.worker.take_last_missed() {
+                        0 => RecvError::Closed,
+                        missed => RecvError::Missed(missed),
+                    });
+                }
+                Taken::Empty | Taken::Keys => return Ok(None),
+            }
+            let missed = self.worker.take_missed();
+            if missed > 0 {
+                // Told before the event, which goes back.
+                self.finish();
+                return Err(RecvError::Missed(missed));
+            }
+            let mut taken = None;
+            let _ = self.show(&mut 0, &mut |event, _| {
+                taken = Some(event.clone());
+                Next::Stop
+            });
+            // Otherwise it was only holes: look again.
+            if taken.is_some() {
+                return Ok(taken);
+            }
+        }
+    }
+
+    /// Takes a share of what is there; looks up keys if that is to be done first.
+    #[inline]
+    fn take(&mut self, max: u64) -> Taken {
+        loop {
+            let taken = self.worker.take(max);
+            if taken == Taken::Keys {
+                let shared = &*self.shared;
+                self.worker
+                    .route(|event, sequence| shared.key(event, sequence));
+            }
+            self.tell();
+            if taken != Taken::Keys {
+                return taken;
+            }
+        }
+    }
+
+    /// Shows what was taken to `handler` until it wants no more, and counts in `shown`.
+    #[inline]
+    fn show<F>(&mut self, shown: &mut usize, handler: &mut F) -> Next
+    where
+        F: FnMut(&T, GroupMeta) -> Next,
+    {
+        let worker = &mut self.worker;
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            loop {
+                let flow = worker.next_with(|event, handed| {
+                    *shown += 1;
+                    handler(event, handed.into())
+                });
+                match flow {
+                    Some(Next::More) => {}
+                    Some(flow) => return flow,
+                    None => return Next::More,
+                }
+            }
+        }));
+        match outcome {
+            Ok(flow) => {
+                if flow == Next::Refuse {
+                    self.worker.refuse();
+                    *shown -= 1;
+                }
+                self.finish();
+                flow
+            }
+            Err(payload) => {
+                self.settle();
+                resume_unwind(payload)
+            }
+        }
+    }
+
+    /// Does with the event of a panic what was chosen, and hands back what is behind it.
+    #[cold]
+    fn settle(&mut self) {
+        let again = self.shared.redeliver() == Redeliver::Once && self.worker.retry();
+        if !again {
+            let shared = &*self.shared;
+            self.worker
+                .abandon(|event, handed| shared.report(event, handed.into()));
+        }
+        self.finish();
+    }
+
+    #[inline]
+    fn finish(&mut self) {
+        self.worker.finish();
+        self.tell();
+    }
+
+    /// Notifies those whom it concerns what the worker did.
+    #[inline]
+    fn tell(&mut self) {
+        let news = self.worker.take_news();
+        if news.room {
+            self.core().room.notify();
+        }
+        if news.work {
+            self.core().events.notify();
+        }
+    }
+
+    /// Waits until there is something to look at; `false` when `deadline` passed without.
+    fn wait(&mut self, deadline: Option<Instant>) -> bool {
+        let Self {
+            worker, leaving, ..
+        } = self;
+        let core = &*leaving.core;
+        let found = core
+            .settings()
+            .wait
+            .wait(&core.events, Some(&core.parked), deadline, || {
+                worker.is_ready().then_some(())
+            });
+        found.is_some()
+    }
+
+    /// Whether there is something to look at: an event, the close.
+    #[inline]
+    pub(crate) fn is_ready(&self) -> bool {
+        self.worker.is_ready()
+    }
+
+    /// Wakes `waiter` for the next change, after the caller's heavy barrier.
+    pub(crate) fn enlist(&self, waiter: &Waiter) {
+        self.core().events.enlist(waiter);
+    }
+
+    pub(crate) fn delist(&self, waiter: &Waiter) {
+        self.core().events.leave(waiter);
+    }
+
+    /// Events missed that no event follows, once the end was told.
+    pub(crate) fn take_last_missed(&mut self) -> u64 {
+        self.worker.take_last_missed()
+    }
+
+    pub(crate) fn strategy(&self) -> WaitStrategy {
+        self.core().settings().wait
+    }
+
+    /// Hides what is published from now on, until the fence is taken away.
+    pub(crate) fn fence(&mut self) {
+        self.worker.fence();
+    }
+
+    pub(crate) fn take_fence_away(&mut self) {
+        self.worker.take_fence_away();
+    }
+
+    /// About how many events of the group wait, before the fence if there is one.
+    pub(crate) fn left(&self) -> u64 {
+        self.worker.left()
+    }
+}
+
+impl<T: Send + Sync + 'static> fmt::Debug for GroupMember<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GroupMember")
+            .field("topic", &self.core().name())
+            .field("group", &self.group())
+            .finish_non_exhaustive()
+    }
+}

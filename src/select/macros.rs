@@ -34,6 +34,7 @@
 /// | source                                  | the pattern is given                          |
 /// |-----------------------------------------|-----------------------------------------------|
 /// | a [`Subscriber<T>`](crate::Subscriber), `T: Clone` | `Result<T, RecvError>`, as of `recv` |
+/// | a [`GroupMember<T>`](crate::GroupMember), `T: Clone` | `Result<T, RecvError>`, as of `recv` |
 /// | [`subscriber.ready()`](crate::Subscriber::ready)   | `()`: there may be something to `poll` |
 /// | a [`MergedSubscriber<T>`](crate::MergedSubscriber), `T: Clone` | `Result<Delivery<T>, RecvError>` |
 /// | [`merged.ready()`](crate::MergedSubscriber::ready) | `()`: there may be something to `poll` |

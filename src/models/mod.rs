@@ -5,6 +5,7 @@
 //! place at a time and demands that the model named there fails.
 
 mod growing;
+mod group;
 mod join;
 mod lossless;
 mod lossy;

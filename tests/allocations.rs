@@ -96,6 +96,37 @@ fn steady_state_allocates_nothing() {
         });
         drop(publisher);
 
+        let groups = [
+            topic.group("plain"),
+            topic.group("by key").by_key(|event| *event),
+        ];
+        for group in groups {
+            let mut one = group.join().unwrap();
+            let mut other = topic.group(one.group()).join().unwrap();
+            allocates_nothing("a group", || {
+                topic.publish(2).unwrap();
+                topic.publish(3).unwrap();
+                assert!(one.try_recv().is_ok());
+                assert_eq!(other.poll(64, |_, _| ()), Ok(1));
+                assert_eq!(subscriber.try_iter().count(), 2);
+                assert_eq!(filtered.poll(64, |_, _| ()), Ok(1));
+            });
+        }
+        let mut sharing = topic
+            .group("lossy")
+            .overflow(Overflow::DropOldest)
+            .join()
+            .unwrap();
+        allocates_nothing("a lossy group", || {
+            for event in 0..100 {
+                topic.publish(event).unwrap();
+                subscriber.recv().unwrap();
+                let _ = filtered.try_recv();
+            }
+            assert!(sharing.poll(64, |_, _| ()).unwrap() > 0);
+        });
+        drop(sharing);
+
         allocates_nothing("waiting in vain", || {
             let timeout = std::time::Duration::from_micros(10);
             assert!(subscriber.recv_timeout(timeout).is_err());

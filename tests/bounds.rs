@@ -6,10 +6,11 @@ use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use ringbus::{
-    Bus, ExclusivePublisher, Meta, Overflow, PollError, PublishBatchError, PublishError,
-    PublishTimeoutError, Publisher, PublisherError, RecvError, RecvTimeoutError, Snapshot, Start,
-    SubscribeError, Subscriber, SubscriberSnapshot, Topic, TopicError, TopicSnapshot,
-    TryPublishError, TryRecvError, WaitStrategy,
+    Bus, ExclusivePublisher, GroupBuilder, GroupError, GroupMember, GroupMeta, GroupSnapshot, Meta,
+    Overflow, PollError, PublishBatchError, PublishError, PublishTimeoutError, Publisher,
+    PublisherError, RecvError, RecvTimeoutError, Snapshot, Start, SubscribeError, Subscriber,
+    SubscriberSnapshot, Topic, TopicError, TopicSnapshot, TryPublishError, TryRecvError,
+    WaitStrategy,
 };
 
 /// An event without any property that is not asked for.
@@ -32,6 +33,10 @@ const _: () = {
     clone::<Publisher<Plain>>();
     send::<ExclusivePublisher<Plain>>();
     send::<Subscriber<Plain>>();
+    send::<GroupMember<Plain>>();
+    send::<GroupBuilder<'_, Plain>>();
+    clone::<GroupSnapshot>();
+    clone::<GroupMeta>();
     send::<Snapshot>();
     sync::<Snapshot>();
     clone::<Snapshot>();
@@ -49,6 +54,7 @@ const _: () = {
     error::<TryPublishError<Cell<u8>>>();
     error::<PublisherError>();
     error::<SubscribeError>();
+    error::<GroupError>();
     error::<TopicError>();
     error::<RecvError>();
     error::<TryRecvError>();
@@ -93,6 +99,7 @@ fn publishers_are_for_one_thread_each() {
 fn an_exclusive_publisher_and_a_subscriber_are_not_cloned() {
     const { assert!(!Is::<ExclusivePublisher<Plain>>::CLONE) };
     const { assert!(!Is::<Subscriber<Plain>>::CLONE) };
+    const { assert!(!Is::<GroupMember<Plain>>::CLONE) };
     const { assert!(Is::<Publisher<Plain>>::CLONE) };
 }
 

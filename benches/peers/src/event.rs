@@ -34,6 +34,15 @@ impl Event {
     pub fn sequence(&self) -> u64 {
         self.words[0]
     }
+
+    /// Hashes all words, each on top of the one before.
+    #[inline(always)]
+    pub fn hash(&self) -> u64 {
+        self.words.iter().fold(0, |hash, &word| {
+            let mixed = (hash ^ word).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+            mixed ^ (mixed >> 32)
+        })
+    }
 }
 
 /// The sequence and the sum of the events of one window, seen in order.

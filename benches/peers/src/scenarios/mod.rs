@@ -9,6 +9,7 @@ mod ping_pong;
 mod select;
 mod select_all;
 mod shared;
+mod sharing;
 mod stages;
 mod stages_alone;
 mod two_publishers;
@@ -21,7 +22,7 @@ use crate::report::Section;
 pub type Scenario = (&'static str, fn(&mut Plan) -> Section);
 
 /// All scenarios, in the order of the report.
-pub const ALL: [Scenario; 13] = [
+pub const ALL: [Scenario; 14] = [
     ("one-to-one", one_to_one::run),
     ("shared", shared::run),
     ("two-publishers", two_publishers::run),
@@ -34,5 +35,6 @@ pub const ALL: [Scenario; 13] = [
     ("select", select::run),
     ("select-all", select_all::run),
     ("dispatch", dispatch::run),
+    ("sharing", sharing::run),
     ("wake-up", wake_up::run),
 ];

@@ -7,7 +7,7 @@ use loom::thread;
 use super::{explore, publish, ring};
 use crate::channel::{Core, GroupMember, Next, Overflow, RecvError, Settings, Topic};
 use crate::ring::{Group, Origin, Policy, Reader, Ring, SoleWriter, Taken, Terms, Worker};
-use crate::sync::{Arc, AtomicU64, Ordering};
+use crate::sync::{Arc, AtomicU64, Ordering, Parker};
 
 const LOSSLESS: Terms = Terms {
     lossy: false,
@@ -495,4 +495,53 @@ fn lossy_members_account_for_everything() {
         publishing.join().unwrap();
         assert_eq!(accounted, 3);
     });
+}
+
+/// An event that comes while one member looks up keys wakes another, who had nothing to do meanwhile; also when
+/// it is behind the fence of the first one.
+fn published_while_routing_wakes(fenced: bool) {
+    explore(Some(3), move || {
+        let topic = topic(2);
+        let join = || {
+            topic
+                .group("workers")
+                .by_key(|event| *event)
+                .join()
+                .unwrap()
+        };
+        let (mut one, mut other) = (join(), join());
+        topic.publish(0).unwrap();
+        if fenced {
+            one.fence();
+        }
+        // The one stays at its event until the other has had one too.
+        let parker = Arc::new(Parker::new());
+        let staying = {
+            let parker = Arc::clone(&parker);
+            thread::spawn(move || {
+                let _ = one.poll(1, |_, _| {
+                    parker.park(None);
+                });
+                one
+            })
+        };
+        let publishing = {
+            let topic = topic.clone();
+            thread::spawn(move || topic.publish(1).unwrap())
+        };
+        assert!(other.recv().is_ok());
+        parker.unpark();
+        publishing.join().unwrap();
+        let _one = staying.join().unwrap();
+    });
+}
+
+#[test]
+fn published_while_routing_wakes_another() {
+    published_while_routing_wakes(false);
+}
+
+#[test]
+fn published_behind_the_routers_fence_wakes_another() {
+    published_while_routing_wakes(true);
 }

@@ -343,7 +343,7 @@ impl<T> Worker<T> {
         if let Some((first, shown)) = table.take(run, most, *limit, 2 * group.workers()) {
             post.member().advance(first);
             routes.tell(&table);
-            self.news.work |= table.has_ready() || is_done(table.routed());
+            self.news.work |= table.has_ready();
             drop(table);
             self.portion = Some(Portion {
                 post,
@@ -401,6 +401,15 @@ impl<T> Worker<T> {
         }
         drop(routing);
         self.tally.holes.set(self.tally.holes.get() + holes);
+    }
+
+    /// After routing up to `next`: whoever was woken meanwhile for what comes there saw that a worker was
+    /// routing, and sleeps again. This worker may not even take it, behind its fence.
+    fn look_behind(&mut self, next: u64) {
+        let ring = &self.group.ring;
+        // The other side of edge `wake`: who slept again sees the hint, or this sees what woke it.
+        ring.barrier.light();
+        self.news.work |= ring.is_done(next);
     }
 
     /// Shows the next event of the portion to `f`.
@@ -570,10 +579,12 @@ impl<T> Drop for Routing<'_, T> {
         table.end_routing(&self.looked_up[..self.length]);
         group.member().advance(table.handled());
         routes.tell(&table);
+        let routed = table.routed();
         drop(table);
         let post = post.take().expect("a router has its post");
         self.worker.lift(&post);
         self.worker.post = Some(post);
+        self.worker.look_behind(routed);
     }
 }
 

@@ -133,13 +133,13 @@ fn deliver<T>(core: &Core<T>, held: &mut Option<T>, sequence: u64) {
 }
 
 impl<T: Send + Sync + 'static> Topic<T> {
-    /// Whether the topic has subscribers or editors: whether a publish now would be heard.
+    /// Whether the topic has subscribers, groups or editors: whether a publish now would be heard.
     pub fn has_subscribers(&self) -> bool {
         self.core().has_listeners()
     }
 
-    /// Moves every event that is published while the topic has no subscriber to `letters`, from now on, in
-    /// place of a topic that was named here before.
+    /// Moves every event that is published while the topic has no subscriber and no group to `letters`, from
+    /// now on, in place of a topic that was named here before.
     ///
     /// Such an event counts as published, is shown to the observers first, and never enters the ring. A topic
     /// that [retains](crate::TopicBuilder::retain) events for later subscribers has no dead letters. Nor is it

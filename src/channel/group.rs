@@ -11,7 +11,8 @@ use super::error::SubscribeError;
 use super::group_member::{GroupMember, GroupMeta};
 use super::overflow::{Overflow, Start};
 use super::settings::MAX_NAME;
-use crate::ring::{Group, Terms, Worker};
+use super::stage::Stage;
+use crate::ring::{Group, Terms, Upstream, Worker};
 use crate::sync::{Arc, Mutex, contain};
 
 /// The most events that a member takes at once.
@@ -45,9 +46,9 @@ pub enum GroupError {
     /// The group was to lose events and keep the order of keys.
     #[error("a group by key is lossless")]
     LossyByKey,
-    /// The topic has [editors](crate::Editor), or had.
-    #[error("a topic with editors has no groups")]
-    Edited,
+    /// The topic has this group already, and it comes after other subscribers than it was to.
+    #[error("group is open after other subscribers")]
+    After,
     /// The topic has this group already, with other settings.
     #[error("group is open with another {setting}: {existing}, not {wanted}")]
     #[non_exhaustive]
@@ -59,7 +60,8 @@ pub enum GroupError {
         /// What was asked for.
         wanted: String,
     },
-    /// The group cannot start where it was to, or the topic has too many lossy subscribers and members.
+    /// The group cannot start where it was to or come after whom it was to, or the topic has too many lossy
+    /// subscribers and members.
     #[error(transparent)]
     Subscribe(#[from] SubscribeError),
 }
@@ -118,6 +120,7 @@ pub(crate) struct Shared<T> {
     redeliver: Redeliver,
     key: Option<Typed<Key<T>>>,
     report: Option<Typed<Report<T>>>,
+    after: Vec<Upstream>,
 }
 
 /// The groups of a topic.
@@ -257,6 +260,7 @@ pub struct GroupBuilder<'a, T: Send + Sync + 'static> {
     redeliver: Option<Redeliver>,
     key: Option<Typed<Key<T>>>,
     report: Option<Typed<Report<T>>>,
+    after: Vec<Stage<T>>,
 }
 
 impl<'a, T: Send + Sync + 'static> GroupBuilder<'a, T> {
@@ -270,6 +274,7 @@ impl<'a, T: Send + Sync + 'static> GroupBuilder<'a, T> {
             redeliver: None,
             key: None,
             report: None,
+            after: Vec::new(),
         }
     }
 
@@ -349,12 +354,36 @@ impl<'a, T: Send + Sync + 'static> GroupBuilder<'a, T> {
         self
     }
 
+    /// Hands out an event only when a subscriber is done with it; several times for several. See [`Stage`].
+    ///
+    /// `stage` is as for [`SubscriberBuilder::after`](crate::SubscriberBuilder::after). Nobody can come after a
+    /// group.
+    ///
+    /// ```
+    /// # use ringbus::Bus;
+    /// let bus = Bus::new();
+    /// let orders = bus.topic::<u32>();
+    /// let mut journal = orders.subscribe();
+    /// let mut worker = orders.group("workers").after(&journal).join()?;
+    /// let mut other = orders.group("workers").join()?;
+    /// orders.publish(7)?;
+    /// assert_eq!(worker.poll(64, |_, _| {}), Ok(0)); // not in the journal yet
+    /// assert_eq!(journal.poll(64, |_, _| {}), Ok(1));
+    /// assert_eq!(other.recv(), Ok(7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn after(mut self, stage: impl Into<Stage<T>>) -> Self {
+        self.after.push(stage.into());
+        self
+    }
+
     /// Joins the group, and makes it if there is none of this name.
     ///
     /// # Errors
     ///
     /// When a setting is out of its bounds or differs from the group's, when the sequence to start from is not
-    /// there, when the topic has too many lossy subscribers and members of lossy groups.
+    /// there, when the topic has too many lossy subscribers and members of lossy groups, when a subscriber that
+    /// it is to come after is lossy or of another topic.
     pub fn join(self) -> Result<GroupMember<T>, GroupError> {
         self.check()?;
         let core = Arc::clone(self.core);
@@ -367,9 +396,6 @@ impl<'a, T: Send + Sync + 'static> GroupBuilder<'a, T> {
     }
 
     fn check(&self) -> Result<(), GroupError> {
-        if self.core.ring().is_some_and(|ring| ring.is_edited()) {
-            return Err(GroupError::Edited);
-        }
         if self.name.is_empty() || self.name.len() > MAX_NAME {
             return Err(GroupError::Name(self.name.len()));
         }
@@ -379,6 +405,9 @@ impl<'a, T: Send + Sync + 'static> GroupBuilder<'a, T> {
             }
             _ => {}
         }
+        self.after
+            .iter()
+            .try_for_each(|stage| stage.check(self.core))?;
         match self.overflow {
             None | Some(Overflow::Block) => Ok(()),
             Some(Overflow::DropOldest) if self.key.is_none() => Ok(()),
@@ -409,7 +438,8 @@ impl<'a, T: Send + Sync + 'static> GroupBuilder<'a, T> {
         };
         self.core.add_listener();
         let ring = self.core.allocated();
-        let formed = Group::form(&ring, terms, self.core.origin(start))
+        let after: Vec<Upstream> = self.upstreams().cloned().collect();
+        let formed = Group::form(&ring, terms, self.core.origin(start), &after)
             .and_then(|group| Ok((Worker::join(&group)?, group)));
         let (worker, group) = formed.map_err(|refused| {
             self.core.remove_listener();
@@ -424,12 +454,18 @@ impl<'a, T: Send + Sync + 'static> GroupBuilder<'a, T> {
             redeliver: self.redeliver.unwrap_or_default(),
             key: self.key,
             report: self.report,
+            after,
         });
         groups.push(Listed {
             shared: Arc::clone(&shared),
             members: 1,
         });
         Ok((worker, shared))
+    }
+
+    /// Whom it is to come after.
+    fn upstreams(&self) -> impl Iterator<Item = &Upstream> {
+        self.after.iter().flat_map(Stage::lineage)
     }
 
     /// Compares what was set here with the group.
@@ -456,6 +492,12 @@ impl<'a, T: Send + Sync + 'static> GroupBuilder<'a, T> {
             function.map_or_else(|| "none".to_owned(), |(_, name)| name.to_owned())
         };
         let (key, report) = (of(self.key.as_ref()), of(self.report.as_ref()));
+        let known = |wanted: &Upstream| shared.after.iter().any(|existing| existing.is(wanted));
+        let wanted = |existing: &Upstream| self.upstreams().any(|wanted| wanted.is(existing));
+        let same = self.upstreams().all(known) && shared.after.iter().all(wanted);
+        if !self.after.is_empty() && !same {
+            return Err(GroupError::After);
+        }
         check("overflow", self.overflow, shared.overflow, |overflow| {
             format!("{overflow:?}")
         })?;

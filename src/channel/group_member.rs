@@ -4,14 +4,18 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::Receiver;
+
 use super::core::Core;
 use super::error::{PollError, RecvError, RecvTimeoutError, TryRecvError};
 use super::group::{Redeliver, Shared};
 use super::overflow::Overflow;
+use super::ready_hook::ReadyHook;
+use super::stage::{Waited, wait_for_others};
 use super::subscriber::passed;
 use super::wait::WaitStrategy;
 use crate::ring::{Handed, Taken, Worker};
-use crate::sync::{Arc, Waiter};
+use crate::sync::{Arc, WaitSet, Waiter};
 
 /// What a member of a group knows of an event besides the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,8 +106,15 @@ impl From<Handed> for GroupMeta {
 ///
 /// The group goes when its last member leaves. What it had not read is given up then, as when a subscriber is
 /// dropped, and publishers that waited for it go on. A group that is to outlive its workers is kept by a
-/// member that does not read. A member that is leaked keeps it too: the others read on, but without others a
+/// member that does not read. As long as there is one the topic [is heard](crate::Topic::has_subscribers); a
+/// topic that retains events keeps them for a group to come. A member that is leaked keeps it too: the others read on, but without others a
 /// lossless group blocks its publishers.
+///
+/// # Coming after others
+///
+/// On a topic with [editors](crate::Editor) a group comes after all of them, as every subscriber does, and
+/// [`after`](crate::GroupBuilder::after) puts it after subscribers. A thread that waits as a member while only
+/// that thread can let the next event through is told `WouldDeadlock`, as [`Stage`](crate::Stage) says.
 ///
 /// # Closing
 ///
@@ -115,6 +126,7 @@ pub struct GroupMember<T: Send + Sync + 'static> {
     worker: Worker<T>,
     shared: Arc<Shared<T>>,
     leaving: Leaving<T>,
+    hook: Option<ReadyHook>,
 }
 
 /// Notifies when a member has left.
@@ -131,12 +143,13 @@ impl<T> Drop for Leaving<T> {
         }
         self.core.room.notify();
         // It may have handed something back, and may have been what the others waited for after the close.
-        self.core.events.notify();
+        self.core.events.notify_with(&self.core.passed);
     }
 }
 
 impl<T: Send + Sync + 'static> Drop for GroupMember<T> {
     fn drop(&mut self) {
+        self.unhook();
         self.leaving.last = self.core().groups.leave(&self.shared);
     }
 }
@@ -147,6 +160,7 @@ impl<T: Send + Sync + 'static> GroupMember<T> {
             worker,
             shared,
             leaving: Leaving { core, last: false },
+            hook: None,
         }
     }
 
@@ -162,6 +176,54 @@ impl<T: Send + Sync + 'static> GroupMember<T> {
     /// The group's overflow policy.
     pub fn overflow(&self) -> Overflow {
         self.shared.overflow()
+    }
+
+    /// Calls `hook` when there is something for a member to do again after a call that gave this one nothing.
+    ///
+    /// This is how a loop that waits by other means learns of events; the hook is called as
+    /// [`Subscriber::on_ready`](crate::Subscriber::on_ready) says. Another member may have been faster when
+    /// this one looks.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use ringbus::Bus;
+    ///
+    /// let bus = Bus::new();
+    /// let jobs = bus.topic::<u32>();
+    /// let mut member = jobs.group("workers").join()?;
+    /// let (wake, woken) = mpsc::channel(); // a foreign loop's way to be woken
+    /// member.on_ready(move || wake.send(()).unwrap());
+    ///
+    /// woken.recv()?; // the first call
+    /// assert_eq!(member.poll(64, |_, _| {}), Ok(0));
+    /// jobs.publish(1)?;
+    /// woken.recv()?;
+    /// assert_eq!(member.poll(64, |_, _| {}), Ok(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_ready(&mut self, hook: impl Fn() + Send + Sync + 'static) {
+        self.unhook();
+        let hook = ReadyHook::new(hook);
+        hook.call();
+        self.hook = Some(hook);
+    }
+
+    /// A channel that has a message when there may be something for this member, for a
+    /// `crossbeam_channel::select!`; as [`Subscriber::doorbell`](crate::Subscriber::doorbell).
+    pub fn doorbell(&mut self) -> Receiver<()> {
+        let (ring, doorbell) = crossbeam_channel::bounded(1);
+        self.on_ready(move || {
+            // A full channel rings already; a receiver that is gone does not listen.
+            let _ = ring.try_send(());
+        });
+        doorbell
+    }
+
+    fn unhook(&mut self) {
+        if let Some(hook) = self.hook.take() {
+            self.waits_on().leave(&hook.waiter());
+            hook.sever();
+        }
     }
 
     /// Shows up to `max` events to `handler`, and returns how many it showed; never blocks.
@@ -195,6 +257,9 @@ impl<T: Send + Sync + 'static> GroupMember<T> {
         F: FnMut(&T, GroupMeta) -> Next,
     {
         self.worker.note_thread();
+        if max == 0 {
+            self.look_later();
+        }
         let mut shown = 0;
         let mut flow = Next::More;
         while flow == Next::More && shown < max {
@@ -213,7 +278,8 @@ impl<T: Send + Sync + 'static> GroupMember<T> {
     ///
     /// # Errors
     ///
-    /// As [`poll`](Self::poll).
+    /// As [`poll`](Self::poll), and when the group [comes after](Self#coming-after-others) somebody that only
+    /// this thread reads.
     ///
     /// # Panics
     ///
@@ -231,7 +297,7 @@ impl<T: Send + Sync + 'static> GroupMember<T> {
             if shown > 0 || max == 0 {
                 return Ok(shown);
             }
-            self.wait(None);
+            self.wait(None)?;
         }
     }
 
@@ -242,7 +308,7 @@ impl<T: Send + Sync + 'static> GroupMember<T> {
     ///
     /// # Errors
     ///
-    /// As [`poll`](Self::poll).
+    /// As [`poll_wait`](Self::poll_wait).
     ///
     /// # Panics
     ///
@@ -262,7 +328,7 @@ impl<T: Send + Sync + 'static> GroupMember<T> {
     {
         loop {
             let shown = self.poll(max, &mut handler)?;
-            if shown > 0 || max == 0 || passed(Some(deadline)) || !self.wait(Some(deadline)) {
+            if shown > 0 || max == 0 || passed(Some(deadline)) || !self.wait(Some(deadline))? {
                 return Ok(shown);
             }
         }
@@ -272,7 +338,8 @@ impl<T: Send + Sync + 'static> GroupMember<T> {
     ///
     /// # Errors
     ///
-    /// When the topic is closed and every event is handled, when the group missed events.
+    /// When the topic is closed and every event is handled, when the group missed events, and when the group
+    /// [comes after](Self#coming-after-others) somebody that only this thread reads.
     ///
     /// # Panics
     ///
@@ -297,7 +364,8 @@ impl<T: Send + Sync + 'static> GroupMember<T> {
     ///
     /// # Errors
     ///
-    /// As [`recv`](Self::recv), and when there is no event.
+    /// When the topic is closed and every event is handled, when the group missed events, and when there is no
+    /// event.
     ///
     /// # Panics
     ///
@@ -363,7 +431,7 @@ impl<T: Send + Sync + 'static> GroupMember<T> {
             if let Some(event) = self.take_clone()? {
                 return Ok(Some(event));
             }
-            if passed(deadline) || !self.wait(deadline) {
+            if passed(deadline) || !self.wait(deadline)? {
                 return Ok(None);
             }
         }
@@ -404,9 +472,34 @@ impl<T: Send + Sync + 'static> GroupMember<T> {
         }
     }
 
-    /// Takes a share of what is there; looks up keys if that is to be done first.
+    /// Takes a share of what is there. When that is nothing, the hook will be called for the next thing.
     #[inline]
     fn take(&mut self, max: u64) -> Taken {
+        let taken = self.take_now(max);
+        if taken == Taken::Empty && (self.hook.is_some() || self.worker.is_behind()) {
+            return self.take_or_arm(max);
+        }
+        taken
+    }
+
+    #[cold]
+    fn take_or_arm(&mut self, max: u64) -> Taken {
+        self.note_freedom();
+        let Some(waiter) = self.hook.as_ref().and_then(ReadyHook::arm) else {
+            return Taken::Empty;
+        };
+        self.waits_on().join(&waiter);
+        let taken = self.take_now(max);
+        if taken == Taken::Empty {
+            // Or the hook would wait where nothing comes any more.
+            self.note_freedom();
+        }
+        taken
+    }
+
+    /// Takes a share of what is there; looks up keys if that is to be done first.
+    #[inline]
+    fn take_now(&mut self, max: u64) -> Taken {
         loop {
             let taken = self.worker.take(max);
             if taken == Taken::Keys {
@@ -483,12 +576,39 @@ impl<T: Send + Sync + 'static> GroupMember<T> {
             self.core().room.notify();
         }
         if news.work {
-            self.core().events.notify();
+            let core = self.core();
+            if self.worker.comes_after_others() {
+                // Members wait there until they have noticed that nobody is before them any more.
+                core.events.notify_with(&core.passed);
+            } else {
+                core.events.notify();
+            }
+        }
+    }
+
+    /// Where what it waits for is told; as of a [`Subscriber`](super::Subscriber).
+    fn waits_on(&self) -> &WaitSet {
+        if self.worker.is_behind() {
+            &self.core().passed
+        } else {
+            &self.core().events
+        }
+    }
+
+    /// Waits for publishers from now on, if those that the group comes after have left.
+    fn note_freedom(&mut self) {
+        if self.worker.is_set_free() {
+            self.worker.forget_upstreams();
+            // Its bell or hook is called from there, and will be hung up in the other place.
+            self.core().passed.notify();
         }
     }
 
     /// Waits until there is something to look at; `false` when `deadline` passed without.
-    fn wait(&mut self, deadline: Option<Instant>) -> bool {
+    fn wait(&mut self, deadline: Option<Instant>) -> Result<bool, PollError> {
+        if self.worker.is_behind() {
+            return self.wait_behind(deadline);
+        }
         let Self {
             worker, leaving, ..
         } = self;
@@ -499,7 +619,34 @@ impl<T: Send + Sync + 'static> GroupMember<T> {
             .wait(&core.events, Some(&core.parked), deadline, || {
                 worker.is_ready().then_some(())
             });
-        found.is_some()
+        Ok(found.is_some())
+    }
+
+    #[cold]
+    fn wait_behind(&mut self, deadline: Option<Instant>) -> Result<bool, PollError> {
+        match wait_for_others(&*self.leaving.core, &mut self.worker, deadline) {
+            // Whoever looks now also notes that it is free.
+            Waited::Found(()) | Waited::Free => Ok(true),
+            Waited::Late => Ok(false),
+            Waited::ForItself => Err(PollError::WouldDeadlock),
+        }
+    }
+
+    /// Has the hook called for what there is, or will be, after a call that was to look at nothing.
+    #[cold]
+    fn look_later(&self) {
+        let Some(hook) = &self.hook else {
+            return;
+        };
+        if !self.is_ready() {
+            let Some(waiter) = hook.arm() else {
+                return;
+            };
+            self.waits_on().join(&waiter);
+        }
+        if self.is_ready() {
+            hook.call();
+        }
     }
 
     /// Whether there is something to look at: an event, the close.
@@ -510,11 +657,11 @@ impl<T: Send + Sync + 'static> GroupMember<T> {
 
     /// Wakes `waiter` for the next change, after the caller's heavy barrier.
     pub(crate) fn enlist(&self, waiter: &Waiter) {
-        self.core().events.enlist(waiter);
+        self.waits_on().enlist(waiter);
     }
 
     pub(crate) fn delist(&self, waiter: &Waiter) {
-        self.core().events.leave(waiter);
+        self.waits_on().leave(waiter);
     }
 
     /// Events missed that no event follows, once the end was told.

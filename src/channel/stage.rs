@@ -8,7 +8,7 @@ use super::error::{PollError, SubscribeError};
 use super::overflow::Overflow;
 use super::publish::GRACE;
 use super::subscriber::{Subscriber, passed};
-use crate::ring::{Found, Upstream, Whose};
+use crate::ring::{Found, Reader, Upstream, Whose, Worker};
 use crate::sync::{Arc, WaitSet};
 
 /// Names a subscriber to those that come after it; made by [`Subscriber::stage`].
@@ -25,6 +25,9 @@ use crate::sync::{Arc, WaitSet};
 /// One that leaves, also because its thread panics, holds nobody up from then on. Those that come after it
 /// still come after those that it came after: if `act` comes after `replicate` and that after `journal`, then
 /// `act` sees nothing that `journal` is not done with, also when `replicate` is gone.
+///
+/// A [group](crate::GroupBuilder::after) may come after subscribers too. Nobody can come after a group, whose
+/// members are done with events in no order.
 ///
 /// Whoever comes after others may have any overflow; those that it comes after must be lossless. Publishers
 /// wait for the slowest lossless one, which is the last of a pipeline.
@@ -80,6 +83,12 @@ impl<T: Send + Sync + 'static> Stage<T> {
     }
 }
 
+impl<T: Send + Sync + 'static> Stage<T> {
+    pub(super) fn lineage(&self) -> &[Upstream] {
+        &self.lineage
+    }
+}
+
 impl<T: Send + Sync + 'static> Clone for Stage<T> {
     fn clone(&self) -> Self {
         Self {
@@ -111,9 +120,73 @@ impl<T: Send + Sync + 'static> fmt::Debug for Stage<T> {
     }
 }
 
+/// Who waits for those that it comes after.
+pub(super) trait Follower {
+    type Found;
+
+    fn look(&mut self) -> Option<Self::Found>;
+    fn is_set_free(&self) -> bool;
+    fn held_by(&self) -> Option<Whose>;
+    fn may_hold_itself(&self) -> bool;
+}
+
+impl<T> Follower for Reader<T> {
+    type Found = Found;
+
+    fn look(&mut self) -> Option<Found> {
+        match self.find(1) {
+            Found::Empty => None,
+            found => Some(found),
+        }
+    }
+
+    fn is_set_free(&self) -> bool {
+        Self::is_set_free(self)
+    }
+
+    fn held_by(&self) -> Option<Whose> {
+        Self::held_by(self)
+    }
+
+    fn may_hold_itself(&self) -> bool {
+        Self::may_hold_itself(self)
+    }
+}
+
+impl<T> Follower for Worker<T> {
+    type Found = ();
+
+    fn look(&mut self) -> Option<()> {
+        self.is_ready().then_some(())
+    }
+
+    fn is_set_free(&self) -> bool {
+        Self::is_set_free(self)
+    }
+
+    fn held_by(&self) -> Option<Whose> {
+        Self::held_by(self)
+    }
+
+    fn may_hold_itself(&self) -> bool {
+        Self::may_hold_itself(self)
+    }
+}
+
+/// What came of a wait for others.
+pub(super) enum Waited<F> {
+    Found(F),
+    /// They have left.
+    Free,
+    /// The deadline has passed.
+    Late,
+    /// This thread would wait for itself.
+    ForItself,
+}
+
 /// What ends a wait for others.
-enum Answer {
-    Found(Found),
+enum Answer<F> {
+    Found(F),
     /// They have left.
     Free,
     /// This thread waits for itself, for certain.
@@ -174,44 +247,56 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         let Self {
             reader, listing, ..
         } = self;
-        let core = listing.core();
-        // Only a thread that perhaps waits for itself is woken by publishers: by then it knows.
-        let itself = reader.may_hold_itself();
-        let sets = [&core.passed, &core.events];
-        let sets = if itself { &sets[..] } else { &sets[..1] };
-        // Set while it is held up by what perhaps only this thread can read.
-        let mut grace: Option<Instant> = None;
-        loop {
-            let until = deadline.into_iter().chain(grace).min();
-            let look = || match reader.find(1) {
-                Found::Empty if reader.is_set_free() => Some(Answer::Free),
-                Found::Empty if itself => match reader.held_by() {
-                    Some(Whose::ReadHere) => Some(Answer::Itself),
-                    held => {
-                        let perhaps = held == Some(Whose::OpenedHere);
-                        (perhaps != grace.is_some()).then_some(Answer::Perhaps)
-                    }
-                },
-                Found::Empty => None,
-                found => Some(Answer::Found(found)),
-            };
-            let strategy = core.settings().wait;
-            match strategy.wait_for_any(sets, Some(&core.parked), until, look) {
-                Some(Answer::Found(Found::Closed)) => return Err(PollError::Closed),
-                Some(Answer::Found(Found::Expelled(missed))) => {
-                    return Err(PollError::Disconnected(missed));
-                }
-                Some(Answer::Found(_)) => return Ok(true),
-                Some(Answer::Free) => break,
-                Some(Answer::Itself) => return Err(PollError::WouldDeadlock),
-                Some(Answer::Perhaps) => {
-                    grace = grace.is_none().then(|| Instant::now() + GRACE);
-                }
-                None if passed(deadline) => return Ok(false),
-                None => return Err(PollError::WouldDeadlock),
+        match wait_for_others(listing.core(), reader, deadline) {
+            Waited::Found(Found::Closed) => Err(PollError::Closed),
+            Waited::Found(Found::Expelled(missed)) => Err(PollError::Disconnected(missed)),
+            Waited::Found(_) => Ok(true),
+            Waited::Late => Ok(false),
+            Waited::ForItself => Err(PollError::WouldDeadlock),
+            Waited::Free => {
+                self.note_freedom();
+                self.wait(deadline)
             }
         }
-        self.note_freedom();
-        self.wait(deadline)
+    }
+}
+
+/// Waits until there is something to look at, or nobody to wait for any more.
+pub(super) fn wait_for_others<T, R: Follower>(
+    core: &Core<T>,
+    reader: &mut R,
+    deadline: Option<Instant>,
+) -> Waited<R::Found> {
+    // Only a thread that perhaps waits for itself is woken by publishers: by then it knows.
+    let itself = reader.may_hold_itself();
+    let sets = [&core.passed, &core.events];
+    let sets = if itself { &sets[..] } else { &sets[..1] };
+    // Set while it is held up by what perhaps only this thread can read.
+    let mut grace: Option<Instant> = None;
+    loop {
+        let until = deadline.into_iter().chain(grace).min();
+        let look = || match reader.look() {
+            Some(found) => Some(Answer::Found(found)),
+            None if reader.is_set_free() => Some(Answer::Free),
+            None if itself => match reader.held_by() {
+                Some(Whose::ReadHere) => Some(Answer::Itself),
+                held => {
+                    let perhaps = held == Some(Whose::OpenedHere);
+                    (perhaps != grace.is_some()).then_some(Answer::Perhaps)
+                }
+            },
+            None => None,
+        };
+        let strategy = core.settings().wait;
+        match strategy.wait_for_any(sets, Some(&core.parked), until, look) {
+            Some(Answer::Found(found)) => return Waited::Found(found),
+            Some(Answer::Free) => return Waited::Free,
+            Some(Answer::Itself) => return Waited::ForItself,
+            Some(Answer::Perhaps) => {
+                grace = grace.is_none().then(|| Instant::now() + GRACE);
+            }
+            None if passed(deadline) => return Waited::Late,
+            None => return Waited::ForItself,
+        }
     }
 }

@@ -5,9 +5,10 @@ use std::sync::Mutex;
 use loom::thread;
 
 use super::{explore, publish, ring};
-use crate::channel::{Core, GroupMember, Next, Overflow, RecvError, Settings, Topic};
-use crate::ring::{Group, Origin, Policy, Reader, Ring, SoleWriter, Taken, Terms, Worker};
-use crate::sync::{Arc, AtomicU64, Ordering, Parker};
+use crate::channel::{Core, Editor, GroupMember, Next, Overflow, RecvError, Settings, Topic};
+use crate::ring::{Group, Origin, Policy, Reader, Ring, Shape, SoleWriter, Taken, Terms, Worker};
+use crate::select::{Ended, Reactor};
+use crate::sync::{Arc, AtomicU64, Barrier, Ordering, Parker};
 
 const LOSSLESS: Terms = Terms {
     lossy: false,
@@ -28,7 +29,7 @@ const BY_KEY: Terms = Terms {
 /// A group whose first worker's post sits before its cursor, and the second one's behind it.
 fn group(ring: &Arc<Ring<u64>>, terms: Terms) -> Arc<Group<u64>> {
     let early = Reader::join(ring, Policy::Lossless, Origin::Now).unwrap();
-    let group = Group::form(ring, terms, Origin::Now).unwrap();
+    let group = Group::form(ring, terms, Origin::Now, &[]).unwrap();
     drop(early);
     group
 }
@@ -544,4 +545,220 @@ fn published_while_routing_wakes_another() {
 #[test]
 fn published_behind_the_routers_fence_wakes_another() {
     published_while_routing_wakes(true);
+}
+
+const EDITED: u64 = 100;
+
+fn edit(editor: &mut Reader<u64>) {
+    editor.edit(1, |event, _| {
+        *event += EDITED;
+        std::ops::ControlFlow::Continue(())
+    });
+}
+
+/// An editor and two workers, one of whom hands back what it claimed, on the same slots; that they never meet
+/// in one the checker sees by itself.
+fn after_an_editor(preemptions: usize, terms: Terms) {
+    explore(Some(preemptions), move || {
+        let shape = Shape {
+            capacity: 2,
+            slots: 2,
+            first: 0,
+        };
+        let (ring, mut editors) = Ring::edited(shape, Barrier::of_process(), 1);
+        let mut editor = editors.remove(0);
+        let group = Group::form(&ring, terms, Origin::Now, &[]).unwrap();
+        let mut mine = Worker::join(&group).unwrap();
+        let mut leaving = Worker::join(&group).unwrap();
+        let mut writer = SoleWriter::new(Arc::clone(&ring));
+        publish(&mut writer, 0).unwrap();
+        publish(&mut writer, 0).unwrap();
+        let take = |worker: &mut Worker<u64>| {
+            let mut taken = worker.take(1);
+            while taken == Taken::Keys {
+                worker.route(|event, _| {
+                    assert_eq!(*event, EDITED);
+                    Some(7)
+                });
+                taken = worker.take(1);
+            }
+            taken == Taken::Portion
+        };
+        let handle = move |worker: &mut Worker<u64>| {
+            let mut handled = 0;
+            while take(worker) {
+                while worker
+                    .next_with(|event, _| assert_eq!(*event, EDITED))
+                    .is_some()
+                {
+                    handled += 1;
+                }
+                worker.finish();
+            }
+            handled
+        };
+        let worker = thread::spawn(move || {
+            if take(&mut leaving) {
+                leaving.finish();
+            }
+            drop(leaving);
+        });
+        let editing = thread::spawn(move || {
+            edit(&mut editor);
+            edit(&mut editor);
+            editor
+        });
+        let mut handled = handle(&mut mine);
+        let _editor = editing.join().unwrap();
+        worker.join().unwrap();
+        handled += handle(&mut mine);
+        assert_eq!(handled, 2);
+    });
+}
+
+#[test]
+fn members_come_after_an_editor() {
+    after_an_editor(3, LOSSLESS);
+}
+
+#[test]
+fn members_by_key_come_after_an_editor() {
+    after_an_editor(3, BY_KEY);
+}
+
+fn edited() -> (Topic<u64>, Editor<u64>) {
+    let settings = Settings {
+        capacity: 2,
+        ..Settings::default()
+    };
+    let (topic, [editor]) = Editor::open(None, settings, ["editor"]);
+    (topic, editor)
+}
+
+/// As [`published_while_routing_wakes_another`], where it is an editor that lets the event through.
+#[test]
+fn edited_while_routing_wakes_another() {
+    explore(Some(2), || {
+        let (topic, mut editor) = edited();
+        let join = || {
+            topic
+                .group("workers")
+                .by_key(|event| *event)
+                .join()
+                .unwrap()
+        };
+        let (mut one, mut other) = (join(), join());
+        topic.publish(0).unwrap();
+        topic.publish(1).unwrap();
+        assert_eq!(editor.poll(1, |_, _| {}), Ok(1));
+        let parker = Arc::new(Parker::new());
+        let staying = {
+            let parker = Arc::clone(&parker);
+            thread::spawn(move || {
+                let _ = one.poll(1, |_, _| {
+                    parker.park(None);
+                });
+                one
+            })
+        };
+        // Neither has opened the editor, and so knows nothing of it.
+        let receiving = thread::spawn(move || {
+            assert!(other.recv().is_ok());
+            parker.unpark();
+            other
+        });
+        assert_eq!(editor.poll(1, |_, _| {}), Ok(1));
+        let _other = receiving.join().unwrap();
+        let _one = staying.join().unwrap();
+    });
+}
+
+/// A member sleeps until the editor is done.
+#[test]
+fn editor_wakes_a_member() {
+    explore(Some(3), || {
+        let (topic, mut editor) = edited();
+        let mut one = member(&topic);
+        topic.publish(7).unwrap();
+        // On a thread that did not open the editor, and so knows nothing of it.
+        let receiving = thread::spawn(move || assert_eq!(one.recv(), Ok(EDITED + 7)));
+        assert_eq!(editor.poll(1, |event, _| *event += EDITED), Ok(1));
+        receiving.join().unwrap();
+    });
+}
+
+/// The editor leaves a sleeping member, which from then on sleeps until the next event.
+#[test]
+fn leaving_editor_wakes_a_member() {
+    explore(Some(3), || {
+        let (topic, editor) = edited();
+        let mut one = member(&topic);
+        let receiving = thread::spawn(move || assert_eq!(one.recv(), Ok(7)));
+        drop(editor);
+        topic.publish(7).unwrap();
+        receiving.join().unwrap();
+    });
+}
+
+/// What a member hands back wakes one that waits for an editor.
+#[test]
+fn handed_back_wakes_one_behind_an_editor() {
+    explore(Some(3), || {
+        let (topic, mut editor) = edited();
+        let (mut one, mut other) = (member(&topic), member(&topic));
+        topic.publish(7).unwrap();
+        assert_eq!(editor.poll(1, |_, _| {}), Ok(1));
+        let receiving = thread::spawn(move || (other.recv(), other));
+        let _ = one.poll_until(1, |_, _| Next::Refuse);
+        let (received, _other) = receiving.join().unwrap();
+        assert_eq!(received, Ok(7));
+    });
+}
+
+/// The bell of a member moves when the editor has left.
+#[test]
+fn reactor_of_a_member_behind_an_editor() {
+    explore(Some(3), || {
+        let (topic, mut editor) = edited();
+        let mut reactor = Reactor::<u64>::new();
+        reactor.on_group(member(&topic), |seen, _, cx| {
+            *seen += 1;
+            if *seen == 2 {
+                cx.stop();
+            }
+        });
+        let thread = thread::spawn(move || {
+            topic.publish(7).unwrap();
+            assert_eq!(editor.poll(1, |_, _| {}), Ok(1));
+            drop(editor);
+            topic.publish(8).unwrap();
+        });
+        let mut seen = 0;
+        assert_eq!(reactor.run(&mut seen), Ok(Ended::Stopped));
+        assert_eq!(seen, 2);
+        thread.join().unwrap();
+    });
+}
+
+/// A hook is called for what is handed back, as for what is published.
+#[test]
+fn hook_of_a_member() {
+    explore(Some(3), || {
+        let topic = topic(2);
+        let (mut one, mut other) = (member(&topic), member(&topic));
+        let parker = Arc::new(Parker::new());
+        let woken = Arc::clone(&parker);
+        other.on_ready(move || woken.unpark());
+        let thread = thread::spawn(move || {
+            topic.publish(7).unwrap();
+            let _ = one.poll_until(1, |_, _| Next::Refuse);
+            one
+        });
+        let mut seen = 0;
+        while seen == 0 {
+            parker.park(None);
+            while other.poll(4, |_, _| seen += 1) != Ok(0) {}
+        }
+        let _one = thread.join().unwrap();
+    });
 }

@@ -5,6 +5,7 @@ use super::member::{Cursor, Member, Pin, Standing};
 use super::members::Seat;
 use super::reader::{Origin, RefusedJoin};
 use super::routes::Routes;
+use super::upstream::{Upstream, Upstreams};
 use crate::sync::{Arc, AtomicU64, Backoff, CachePadded, Counter, Mutex, Ordering};
 
 /// How a group takes and hands out events.
@@ -39,6 +40,8 @@ pub(crate) struct Group<T> {
     seat: Seat,
     pub(super) terms: Terms,
     pub(super) routes: Option<Routes>,
+    /// Whom its workers come after: the ring's editors, and whoever else it was to.
+    after: Box<[Upstream]>,
     /// The number of portions that were handed back and wait; written under the lock of the desk.
     waiting: AtomicU64,
     /// For a lossy group: the end of the last claim, and the lost events that were told to a worker.
@@ -147,11 +150,12 @@ impl Post {
 }
 
 impl<T> Group<T> {
-    /// A group without workers.
+    /// A group without workers, which comes after some that are there.
     pub(crate) fn form(
         ring: &Arc<Ring<T>>,
         terms: Terms,
         origin: Origin,
+        after: &[Upstream],
     ) -> Result<Arc<Self>, RefusedJoin> {
         debug_assert!((1..=u64::from(u64::BITS)).contains(&terms.batch));
         debug_assert!(!(terms.lossy && terms.by_key));
@@ -176,6 +180,7 @@ impl<T> Group<T> {
             seat,
             terms,
             routes: terms.by_key.then(|| Routes::new(ring.shape.slots, start)),
+            after: ring.editors.iter().chain(after).cloned().collect(),
             waiting: AtomicU64::new(0),
             claimed_to: CachePadded::new(AtomicU64::new(anchor)),
             told: CachePadded::new(AtomicU64::new(0)),
@@ -225,6 +230,15 @@ impl<T> Group<T> {
     /// The lanes of a group with keys.
     pub(super) fn routes(&self) -> &Routes {
         self.routes.as_ref().expect("a group with keys has routes")
+    }
+
+    /// Whom a worker comes after.
+    pub(super) fn upstreams(&self) -> Upstreams {
+        let mut upstreams = Upstreams::default();
+        self.after
+            .iter()
+            .for_each(|upstream| upstreams.add(upstream));
+        upstreams
     }
 
     /// Workers that there are; a hint for those who share.

@@ -35,7 +35,7 @@
 //! - **R12** What a group's cursor has passed and no worker has handled is protected by the post of its portion:
 //!   set before the cursor passes it, and lifted when all of the portion is handled, whoever does so. A plan
 //!   walks over all seats once more after it has seen the cursors of groups. With keys the cursor itself passes
-//!   only what is handled.
+//!   only what is handled. What one worker leaves and another goes on with is handed over under a lock.
 //!
 //! In rings that share a [`sequencer::Sequencer`] every claim is made under its lock, and takes a place for each
 //! of its events with it. So places grow with the sequences of each ring, and of two claims in any two rings the
@@ -182,11 +182,6 @@ impl<T> Ring<T> {
             places: sequencer.map(|sequencer| Places::new(sequencer, slots, first)),
             successor: OnceCell::new(),
         }
-    }
-
-    /// Whether it was made with editors.
-    pub(crate) fn is_edited(&self) -> bool {
-        !self.editors.is_empty()
     }
 
     /// The next sequence to be claimed.

@@ -37,7 +37,7 @@ impl Upstream {
         cursor.next()
     }
 
-    fn is(&self, other: &Self) -> bool {
+    pub(crate) fn is(&self, other: &Self) -> bool {
         self.generation == other.generation && self.seat.is(&other.seat)
     }
 

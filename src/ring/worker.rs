@@ -4,10 +4,12 @@
     reason = "a worker reads slots that its portion's post or the group's cursor protects"
 )]
 
+use super::gate::Whose;
 use super::group::{Group, Portion, Post, Tally};
 use super::member::{Cursor, Pin};
 use super::reader::RefusedJoin;
-use super::routes::{Hint, Route, Run};
+use super::routes::{Hint, Route, Routes, Run};
+use super::upstream::{EVERYTHING, Upstreams};
 use crate::sync::{Arc, thread_id};
 
 /// One worker of a group.
@@ -29,7 +31,13 @@ pub(crate) struct Worker<T> {
     /// Lost events to be told with the next event.
     missed: u64,
     /// Nothing at or behind this sequence is shown.
+    fence: u64,
+    /// Nothing at or behind this sequence is claimed or looked up: what the upstreams have not passed. What was
+    /// claimed or looked up they have, and whoever goes on with it learns so from whoever did it (R7).
     limit: u64,
+    upstreams: Upstreams,
+    /// Whether it waits for upstreams.
+    behind: bool,
     thread: u64,
     /// A post was lifted since the last news.
     lifted: bool,
@@ -88,6 +96,7 @@ impl<T> Worker<T> {
             Some(_) => group.terms.batch,
             None => 0,
         };
+        let upstreams = group.upstreams();
         Ok(Self {
             group: Arc::clone(group),
             tally,
@@ -97,7 +106,13 @@ impl<T> Worker<T> {
             showing: false,
             handled: 0,
             missed: 0,
-            limit: u64::MAX,
+            fence: u64::MAX,
+            limit: match upstreams.is_empty() {
+                true => EVERYTHING,
+                false => 0,
+            },
+            behind: !upstreams.is_empty(),
+            upstreams,
             thread: 0,
             lifted: false,
             news: News::default(),
@@ -116,11 +131,76 @@ impl<T> Worker<T> {
 
     /// Puts a fence behind what has been published by now: nothing later is shown until it is taken away.
     pub(crate) fn fence(&mut self) {
-        self.limit = self.group.ring.next_sequence();
+        self.fence = self.group.ring.next_sequence();
     }
 
     pub(crate) fn take_fence_away(&mut self) {
-        self.limit = u64::MAX;
+        self.fence = u64::MAX;
+    }
+
+    /// Sees how far the upstreams are.
+    #[inline]
+    fn look_upstream(&mut self) {
+        if !self.upstreams.is_empty() {
+            self.limit = self.upstreams.look();
+        }
+    }
+
+    /// As `limit` will be when the upstreams have been looked at.
+    fn limit_now(&self) -> u64 {
+        match self.upstreams.is_empty() {
+            true => self.limit,
+            false => self.upstreams.peek(),
+        }
+    }
+
+    /// Whether its group comes after others, or did.
+    #[inline]
+    pub(crate) fn comes_after_others(&self) -> bool {
+        !self.upstreams.is_empty()
+    }
+
+    /// Whether it waits for upstreams rather than for publishers; as [`Reader::is_behind`].
+    ///
+    /// [`Reader::is_behind`]: super::Reader::is_behind
+    #[inline]
+    pub(crate) fn is_behind(&self) -> bool {
+        self.behind
+    }
+
+    /// Whether the upstreams have left since, so that from now on it would wait for publishers.
+    pub(crate) fn is_set_free(&self) -> bool {
+        self.behind && self.upstreams.peek() == EVERYTHING
+    }
+
+    /// Waits for publishers from now on; all upstreams have left.
+    pub(crate) fn forget_upstreams(&mut self) {
+        debug_assert!(self.is_set_free());
+        self.behind = false;
+    }
+
+    /// Who could let the group's next event through, for the calling thread; `None` when no event is there but
+    /// for the upstreams.
+    pub(crate) fn held_by(&self) -> Option<Whose> {
+        let ring = &self.group.ring;
+        let mut next = match self.group.routes.as_ref().map(Routes::hint) {
+            None => self.group.member().cursor().next(),
+            Some(Hint::Next(next)) => next,
+            Some(_) => return None,
+        };
+        while ring.is_done(next) {
+            if ring.slot(next).stamp().is_event(next) {
+                return self.upstreams.in_the_way(next, thread_id());
+            }
+            next += 1;
+        }
+        None
+    }
+
+    /// Whether only the calling thread could let through what comes next, whether it is there or not.
+    pub(crate) fn may_hold_itself(&self) -> bool {
+        let held = self.upstreams.in_the_way(EVERYTHING - 1, thread_id());
+        matches!(held, Some(Whose::OpenedHere | Whose::ReadHere))
     }
 
     /// Whom to notify, since the last call.
@@ -136,28 +216,34 @@ impl<T> Worker<T> {
 
     #[inline]
     fn is_done(&self, sequence: u64) -> bool {
-        sequence < self.limit && self.group.ring.is_done(sequence)
+        self.is_done_before(sequence, self.limit)
+    }
+
+    #[inline]
+    fn is_done_before(&self, sequence: u64, limit: u64) -> bool {
+        sequence < self.fence && sequence < limit && self.group.ring.is_done(sequence)
     }
 
     /// Whether `take` has something to tell. Takes nothing; whoever changes the answer notifies afterwards.
+    ///
+    /// That nobody is before it any more is a reason to look too: it changes what the worker waits for.
     pub(crate) fn is_ready(&self) -> bool {
         let group = &*self.group;
+        if self.behind && self.is_set_free() {
+            return true;
+        }
         let next = match &group.routes {
-            None if self.portion.is_some() || group.has_waiting(self.limit) => return true,
-            None => {
-                let next = group.member().cursor().next();
-                if self.is_done(next) {
-                    return true;
-                }
-                next
-            }
+            None if self.portion.is_some() || group.has_waiting(self.fence) => return true,
+            None => group.member().cursor().next(),
             Some(routes) => match routes.hint() {
-                Hint::Ready => return self.limit == u64::MAX || routes.has_ready(self.limit),
+                Hint::Ready => return self.fence == u64::MAX || routes.has_ready(self.fence),
                 Hint::Routing => return false,
-                Hint::Next(next) if self.is_done(next) => return true,
                 Hint::Next(next) => next,
             },
         };
+        if self.is_done_before(next, self.limit_now()) {
+            return true;
+        }
         next >= group.ring.end() && group.is_drained()
     }
 
@@ -166,7 +252,10 @@ impl<T> Worker<T> {
         let standings = self.group.standings();
         let behind_fence = match standings.lag {
             0 => 0,
-            lag => (standings.next + lag).saturating_sub(self.limit.max(standings.next)),
+            lag => {
+                let until = self.fence.min(self.limit_now());
+                (standings.next + lag).saturating_sub(until.max(standings.next))
+            }
         };
         standings.pending.saturating_sub(behind_fence)
     }
@@ -196,7 +285,7 @@ impl<T> Worker<T> {
         if self.portion.is_some() {
             return Taken::Portion;
         }
-        if let Some(mut portion) = self.group.take_waiting(self.limit) {
+        if let Some(mut portion) = self.group.take_waiting(self.fence) {
             portion.post.note_thread(self.thread);
             self.tally.at.set(portion.left());
             self.portion = Some(portion);
@@ -207,6 +296,7 @@ impl<T> Worker<T> {
 
     /// Claims what comes next.
     fn claim(&mut self, max: u64) -> Taken {
+        self.look_upstream();
         let mut post = self.lay_hold();
         let lossy = self.group.terms.lossy;
         let most = match lossy {
@@ -296,7 +386,7 @@ impl<T> Worker<T> {
         while length < share {
             let sequence = from + length;
             let stamp = self.group.ring.slot(sequence).stamp();
-            if sequence >= self.limit || !stamp.is_done(sequence) {
+            if sequence >= self.fence || sequence >= self.limit || !stamp.is_done(sequence) {
                 break;
             }
             holes |= u64::from(stamp.is_hole(sequence)) << length;
@@ -331,16 +421,22 @@ impl<T> Worker<T> {
         if !self.is_ready() {
             return Taken::Empty;
         }
+        self.look_upstream();
         let mut post = self.lay_hold();
         post.note_thread(self.thread);
         let Self {
-            group, run, limit, ..
+            group,
+            run,
+            fence,
+            limit,
+            ..
         } = self;
-        let is_done = |sequence| sequence < *limit && group.ring.is_done(sequence);
+        let until = *limit.min(fence);
+        let is_done = |sequence| sequence < until && group.ring.is_done(sequence);
         let most = max.min(group.terms.batch);
         let routes = group.routes();
         let mut table = routes.lock();
-        if let Some((first, shown)) = table.take(run, most, *limit, 2 * group.workers()) {
+        if let Some((first, shown)) = table.take(run, most, *fence, 2 * group.workers()) {
             post.member().advance(first);
             routes.tell(&table);
             self.news.work |= table.has_ready();
@@ -388,8 +484,9 @@ impl<T> Worker<T> {
                 holes += 1;
                 Route::Skip
             } else {
-                // SAFETY: the stamp is that of an event (R2). This worker is the only router, and the group's
-                // cursor stays at or before what is not routed until the routing ends (R4, R12).
+                // SAFETY: the stamp is that of an event (R2), and is before the limit (R7). This worker is the
+                // only router, and the group's cursor stays at or before what is not routed until the routing
+                // ends (R4, R12).
                 let hash = unsafe { slot.read(|event| key(event, sequence)) };
                 if hash.is_none() {
                     group.count_abandoned();
@@ -409,7 +506,7 @@ impl<T> Worker<T> {
         let ring = &self.group.ring;
         // The other side of edge `wake`: who slept again sees the hint, or this sees what woke it.
         ring.barrier.light();
-        self.news.work |= ring.is_done(next);
+        self.news.work |= next < self.limit_now() && ring.is_done(next);
     }
 
     /// Shows the next event of the portion to `f`.
@@ -427,7 +524,7 @@ impl<T> Worker<T> {
             None => portion.base + index,
             Some(_) => self.run.sequences[index as usize],
         };
-        if sequence >= self.limit {
+        if sequence >= self.fence {
             return None;
         }
         let handed = Handed {
@@ -438,8 +535,9 @@ impl<T> Worker<T> {
         // Passed before user code may unwind.
         portion.passed = index + 1;
         self.showing = true;
-        // SAFETY: the claim, or the router, saw the stamp of an event (R2), and the portion is this worker's
-        // until `finish`: until then its post, or with keys the group's cursor, protects the slot (R12).
+        // SAFETY: the claim, or the router, saw the stamp of an event (R2) before its limit (R7); it was this
+        // worker, or one that handed that on under a lock. The portion is this worker's until `finish`: until
+        // then its post, or with keys the group's cursor, protects the slot (R12).
         let answer = unsafe {
             self.group
                 .ring

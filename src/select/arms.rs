@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Select};
 
-use crate::channel::{GroupMember, RecvError, Subscriber, TryRecvError, WaitStrategy};
+use crate::channel::{RecvError, Subscriber, TryRecvError, WaitStrategy};
 use crate::sync::{
     Arc, Backoff, Barrier, Hook, Waiter, current_parker, spin_loop, thread_local, yield_now,
 };
 
 /// What [`select!`](crate::select!) waits for.
 ///
-/// Implemented by [`Subscriber`], [`GroupMember`] and [`MergedSubscriber`](crate::MergedSubscriber) for events
-/// that are [`Clone`], by [`Ready`], and by the `Receiver` of `crossbeam-channel`. Its methods are `select!`'s
-/// own.
+/// Implemented by [`Subscriber`], [`GroupMember`](crate::GroupMember) and
+/// [`MergedSubscriber`](crate::MergedSubscriber) for events that are [`Clone`], by [`Ready`], and by the
+/// `Receiver` of `crossbeam-channel`. Its methods are `select!`'s own.
 pub trait Selectable {
     /// What its arm is given.
     type Output;
@@ -153,30 +153,6 @@ impl<T: Clone + Send + Sync + 'static> Selectable for Subscriber<T> {
 
     fn strategy(&self) -> WaitStrategy {
         Subscriber::strategy(self)
-    }
-}
-
-impl<T: Clone + Send + Sync + 'static> Selectable for GroupMember<T> {
-    type Output = Result<T, RecvError>;
-
-    fn try_select(&mut self) -> Option<Self::Output> {
-        selected(self.try_recv())
-    }
-
-    fn is_ready(&self) -> bool {
-        GroupMember::is_ready(self)
-    }
-
-    fn enlist(&self, waiting: &Waiting) {
-        GroupMember::enlist(self, &waiting.0);
-    }
-
-    fn delist(&self, waiting: &Waiting) {
-        GroupMember::delist(self, &waiting.0);
-    }
-
-    fn strategy(&self) -> WaitStrategy {
-        GroupMember::strategy(self)
     }
 }
 

@@ -1,9 +1,10 @@
-//! A reactor as one member of a group.
+//! A member of a group as a source of a reactor and of `select!`.
 
+use super::arms::{Selectable, Waiting, selected};
 use super::context::Context;
 use super::handler::HandlerId;
 use super::source::{Outcome, Source};
-use crate::channel::{GroupMember, Next};
+use crate::channel::{GroupMember, Next, RecvError, WaitStrategy};
 use crate::sync::Waiter;
 
 /// A member of a group with its handler.
@@ -111,5 +112,63 @@ where
 
     fn left(&self) -> u64 {
         self.member.left()
+    }
+}
+
+impl<T: Send + Sync + 'static> GroupMember<T> {
+    /// An arm of [`select!`](crate::select!) for events that are not `Clone`: it is taken when there may be
+    /// something for this member, or the end; read it with [`poll`](Self::poll).
+    pub fn ready(&mut self) -> impl Selectable<Output = ()> + '_ {
+        MemberReady(self)
+    }
+}
+
+struct MemberReady<'a, T: Send + Sync + 'static>(&'a mut GroupMember<T>);
+
+impl<T: Send + Sync + 'static> Selectable for MemberReady<'_, T> {
+    type Output = ();
+
+    fn try_select(&mut self) -> Option<()> {
+        self.0.is_ready().then_some(())
+    }
+
+    fn is_ready(&self) -> bool {
+        self.0.is_ready()
+    }
+
+    fn enlist(&self, waiting: &Waiting) {
+        self.0.enlist(&waiting.0);
+    }
+
+    fn delist(&self, waiting: &Waiting) {
+        self.0.delist(&waiting.0);
+    }
+
+    fn strategy(&self) -> WaitStrategy {
+        self.0.strategy()
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Selectable for GroupMember<T> {
+    type Output = Result<T, RecvError>;
+
+    fn try_select(&mut self) -> Option<Self::Output> {
+        selected(self.try_recv())
+    }
+
+    fn is_ready(&self) -> bool {
+        Self::is_ready(self)
+    }
+
+    fn enlist(&self, waiting: &Waiting) {
+        Self::enlist(self, &waiting.0);
+    }
+
+    fn delist(&self, waiting: &Waiting) {
+        Self::delist(self, &waiting.0);
+    }
+
+    fn strategy(&self) -> WaitStrategy {
+        Self::strategy(self)
     }
 }

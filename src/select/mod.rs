@@ -9,7 +9,7 @@
 //! | `slots`     | the handlers                                                 |
 //! | `source`, `edit` | what is served: subscriptions, foreign channels; editors |
 //! | `timeline`  | handlers of several topics in one order                      |
-//! | `membership` | a reactor as one member of a group                        |
+//! | `membership` | members of groups                                         |
 //! | `schedule`  | whose turn it is, and who rings                              |
 //! | `timers`, `clock` | what is due, and by which time                         |
 //! | `outbox`    | events that find no room yet                                 |

@@ -52,7 +52,7 @@
 //! | `unpin`   | `Member::set_pin`            | `Member::pin`          | the reader is done with the pin | `lossy::drop_oldest_2_slots`    |
 //! | `count`   | `Member::count_lost`         | `Member::lost_before`  | the number of lost events       | `lossy::drop_oldest_2_slots`, `group::loss_is_told_before_the_event` |
 //! | `enter`   | `Member::enter`              | `Member::cursor`       | the seat's words are reset      | `join::seat_is_taken_again`     |
-//! | `after`   | `Member::{advance, leave}`   | `Member::cursor`       | what an upstream or editor did  | `stages::downstream_comes_after_capacity_1`, `editors_alone_touch_an_event` |
+//! | `after`   | `Member::{advance, leave}`   | `Member::cursor`       | what an upstream or editor did  | `stages::downstream_comes_after_capacity_1`, `editors_alone_touch_an_event`, `group::members_come_after_an_editor` |
 //! | `again`   | `Member::enter`              | `Member::generation`   | the seat's last member has left | `stages::seat_of_an_upstream_is_taken_again` |
 //! | `stop`    | `Tail::raise_limit`          | `Tail::limit`          | the plan's look at the slots    | `shared::claim_below_the_stop_of_another` |
 //! | `horizon` | `Ring::announce_horizon`     | `View::open`           | the claims before the plan      | none: see `ci/mutants/orderings.txt` |

@@ -84,7 +84,7 @@ pub(crate) struct Slot<T> {
 
 // SAFETY: a shared `Slot<T>` lets one thread write a `T` that another thread drops (needs `T: Send`)
 // and lets several readers hold `&T` at once (needs `T: Sync`). Who may do which is the callers'
-// obligation (R1-R5, R7, R8).
+// obligation (R1-R5, R7, R8, R12).
 unsafe impl<T: Send + Sync> Sync for Slot<T> {}
 
 impl<T> Slot<T> {
@@ -189,7 +189,7 @@ impl<T> Slot<T> {
     /// # Safety
     ///
     /// - The caller has seen a stamp that says that the slot holds an event (R2).
-    /// - No publisher writes the slot before `f` returns (R4, R5).
+    /// - No publisher writes the slot before `f` returns (R4, R5, R12).
     #[inline(always)]
     pub(crate) unsafe fn read<R>(&self, f: impl FnOnce(&T) -> R) -> R {
         self.event.with(|cell| {

@@ -593,3 +593,30 @@ fn a_leaked_member_behind_an_editor_blocks_nothing_that_others_read() {
         assert_eq!(member.recv(), Ok(event + 100));
     }
 }
+
+#[test]
+fn a_hook_whose_drop_panics_leaves_no_group_behind() {
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("as it was told to");
+        }
+    }
+
+    let bus = Bus::new();
+    let topic = open(&bus, "jobs", 1);
+    let mut member = join(&topic);
+    let bomb = Bomb;
+    member.on_ready(move || {
+        let _ = &bomb;
+    });
+    assert_eq!(member.poll(64, |_, _| {}), Ok(0));
+    let dropped = thread::spawn(move || drop(member)).join();
+    assert!(dropped.is_err());
+    assert!(!topic.has_subscribers());
+    assert!(topic.snapshot().groups.is_empty());
+    for event in 0..3 {
+        topic.publish(event).unwrap();
+    }
+}

@@ -106,9 +106,11 @@ impl From<Handed> for GroupMeta {
 ///
 /// The group goes when its last member leaves. What it had not read is given up then, as when a subscriber is
 /// dropped, and publishers that waited for it go on. A group that is to outlive its workers is kept by a
-/// member that does not read. As long as there is one the topic [is heard](crate::Topic::has_subscribers); a
-/// topic that retains events keeps them for a group to come. A member that is leaked keeps it too: the others read on, but without others a
+/// member that does not read. A member that is leaked keeps it too: the others read on, but without others a
 /// lossless group blocks its publishers.
+///
+/// As long as a group has members its topic [is heard](crate::Topic::has_subscribers). A topic that retains
+/// events keeps them for a group to come.
 ///
 /// # Coming after others
 ///
@@ -149,8 +151,9 @@ impl<T> Drop for Leaving<T> {
 
 impl<T: Send + Sync + 'static> Drop for GroupMember<T> {
     fn drop(&mut self) {
-        self.unhook();
+        // First, as what the hook holds may panic when it is dropped, and a group that stays blocks publishers.
         self.leaving.last = self.core().groups.leave(&self.shared);
+        self.unhook();
     }
 }
 

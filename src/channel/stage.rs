@@ -81,9 +81,7 @@ impl<T: Send + Sync + 'static> Stage<T> {
             Ok(())
         }
     }
-}
 
-impl<T: Send + Sync + 'static> Stage<T> {
     pub(super) fn lineage(&self) -> &[Upstream] {
         &self.lineage
     }

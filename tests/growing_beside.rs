@@ -10,8 +10,8 @@ use std::thread;
 
 use common::{assert_conserved, finishes, numbers};
 use ringbus::{
-    Bus, DeadLetter, MergedSubscriber, Observer, Overflow, PublishBatchError, PublishError,
-    Reactor, SubscribeError, Subscriber, Timeline, Topic, TopicBuilder, TopicError,
+    Bus, DeadLetter, GroupError, MergedSubscriber, Observer, Overflow, PublishBatchError,
+    PublishError, Reactor, SubscribeError, Subscriber, Timeline, Topic, TopicBuilder, TopicError,
     TryPublishError,
 };
 
@@ -64,6 +64,20 @@ fn a_subscriber_of_a_topic_that_grows_comes_after_no_other() {
     let bounded = bounded.grow_to(16).open().unwrap();
     let first = bounded.subscribe();
     assert!(bounded.subscriber().after(&first).open().is_ok());
+}
+
+#[test]
+fn a_topic_that_grows_takes_no_groups() {
+    let bus = Bus::new();
+    let topic = growing(bus.topic_builder(), 4, 16);
+    let refused = topic.group("workers").join();
+    assert_eq!(refused.unwrap_err(), GroupError::Growing);
+    assert!(!topic.has_subscribers());
+    assert!(topic.snapshot().groups.is_empty());
+
+    let bounded = bus.topic_builder::<u64>().name("bounded").capacity(16);
+    let bounded = bounded.grow_to(16).open().unwrap();
+    assert!(bounded.group("workers").join().is_ok());
 }
 
 #[test]

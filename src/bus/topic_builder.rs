@@ -135,8 +135,8 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
     /// its way, a few nanoseconds per event.
     ///
     /// A start at an earlier event reaches back to the last change of the ring, so such a topic does not
-    /// [retain](Self::retain) events. Nor does it take [stages](crate::SubscriberBuilder::after) or
-    /// [editors](Self::open_edited), and it is on no [timeline](Self::timeline).
+    /// [retain](Self::retain) events. Nor does it take [stages](crate::SubscriberBuilder::after),
+    /// [editors](Self::open_edited) or [groups](crate::GroupBuilder), and it is on no [timeline](Self::timeline).
     pub fn grow_to(mut self, events: usize) -> Self {
         self.grow_to = Some(events);
         self

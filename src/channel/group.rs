@@ -46,6 +46,9 @@ pub enum GroupError {
     /// The group was to lose events and keep the order of keys.
     #[error("a group by key is lossless")]
     LossyByKey,
+    /// The topic grows.
+    #[error("a topic that grows takes no groups")]
+    Growing,
     /// The topic has this group already, and it comes after other subscribers than it was to.
     #[error("group is open after other subscribers")]
     After,
@@ -383,7 +386,7 @@ impl<'a, T: Send + Sync + 'static> GroupBuilder<'a, T> {
     ///
     /// When a setting is out of its bounds or differs from the group's, when the sequence to start from is not
     /// there, when the topic has too many lossy subscribers and members of lossy groups, when a subscriber that
-    /// it is to come after is lossy or of another topic.
+    /// it is to come after is lossy or of another topic, and when the topic [grows](crate::TopicBuilder::grow_to).
     pub fn join(self) -> Result<GroupMember<T>, GroupError> {
         self.check()?;
         let core = Arc::clone(self.core);
@@ -396,6 +399,9 @@ impl<'a, T: Send + Sync + 'static> GroupBuilder<'a, T> {
     }
 
     fn check(&self) -> Result<(), GroupError> {
+        if self.core.settings().grow_to.is_some() {
+            return Err(GroupError::Growing);
+        }
         if self.name.is_empty() || self.name.len() > MAX_NAME {
             return Err(GroupError::Name(self.name.len()));
         }

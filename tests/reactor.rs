@@ -35,6 +35,30 @@ fn manual<S>() -> (Clock, Reactor<S>) {
 }
 
 #[test]
+fn what_comes_when_a_batch_was_seen_to_its_end_is_in_the_next_one() {
+    let bus = Bus::new();
+    let topic = open::<u64>(&bus, 16);
+    let (again, closing) = (topic.publisher().unwrap(), topic.clone());
+    let mut reactor = Reactor::new();
+    reactor.on_batch(topic.subscribe(), move |seen: &mut Vec<u64>, batch, _| {
+        seen.extend(batch.map(|(event, _)| *event));
+        if seen.len() < 10 {
+            // As another thread would, before the handler returns.
+            again.publish(seen.len() as u64).unwrap();
+        } else {
+            closing.close();
+        }
+    });
+    topic.publish(0).unwrap();
+    let seen = finishes("a handler that is given all", move || {
+        let mut seen = Vec::new();
+        assert_eq!(reactor.run(&mut seen), Ok(Ended::Closed));
+        seen
+    });
+    assert!(seen.into_iter().eq(0..10));
+}
+
+#[test]
 fn a_handler_is_given_every_event_in_order_and_the_run_ends_with_the_topic() {
     for wait in [WaitStrategy::Spin, WaitStrategy::Yield, WaitStrategy::Park] {
         let seen = finishes("a run that reads one topic", move || {

@@ -70,7 +70,11 @@ impl<'a, T> Batch<'a, T> {
 
     fn take_next(&mut self) -> Option<(&'a T, Meta)> {
         while self.left > 0 {
-            let (event, sequence) = self.events.next_ref()?;
+            let Some((event, sequence)) = self.events.next_ref() else {
+                // What comes now is not of this batch: who has seen its end is not shown more of it.
+                self.left = 0;
+                return None;
+            };
             self.left -= 1;
             if self.filter.as_mut().is_none_or(|filter| filter(event)) {
                 let missed = self.events.account().take_missed();

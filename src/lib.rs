@@ -308,6 +308,43 @@
 //! The other way round, a subscription takes part in a foreign loop by [`Subscriber::on_ready`], and in a
 //! `crossbeam_channel::select!` by [`Subscriber::doorbell`].
 //!
+//! # Workers
+//!
+//! With the feature `services`, [`Bus::worker`] runs a reactor on a named thread, pinned to a core if that is asked.
+//! After a panic it is restarted with a new state, and loses no event. [`Bus::shutdown`] closes the bus, has the
+//! workers handle what was published, and reports by name what they did not; [`Bus::watchdog`] names handlers that
+//! take long.
+//!
+//! ```
+//! # #[cfg(feature = "services")]
+//! # fn services() -> Result<(), Box<dyn std::error::Error>> {
+//! # use std::time::Duration;
+//! # use ringbus::{Bus, OnFailure, Reactor, Restarts};
+//! let bus = Bus::new();
+//! let orders = bus.topic::<u64>();
+//! let mut risk = Reactor::<u64>::new();
+//! risk.on(orders.subscribe(), |volume, order, _| {
+//!     assert_ne!(*order, 13);
+//!     *volume += order;
+//! });
+//! bus.worker("risk")
+//!     .restart(Restarts::up_to(3).within(Duration::from_secs(60)))
+//!     .on_failure(OnFailure::Escalate)
+//!     .spawn(risk, || 0)?
+//!     .detach();
+//! for order in 10..20 {
+//!     orders.publish(order)?;
+//! }
+//!
+//! let report = bus.shutdown(Duration::from_secs(5));
+//! assert!(report.is_complete(), "{report}");
+//! assert_eq!((report.workers[0].delivered, report.workers[0].restarts), (10, 1));
+//! # Ok(())
+//! # }
+//! # #[cfg(feature = "services")]
+//! # services().unwrap();
+//! ```
+//!
 //! # Guarantees
 //!
 //! | operation                                  | progress                           | allocates      | may block              |
@@ -333,6 +370,8 @@
 //! | subscribing, leaving, closing, snapshots   | a lock of the topic's              | yes            | no                     |
 //! | publishing to observers                    | as theirs; wait-free around them   | the first time | as they do             |
 //! | dropping an [`Observer`]                   | a lock of the topic's              | yes            | while it runs elsewhere |
+//! | dropping a [`Worker`]                      | a lock of the worker's             | no             | while a handler runs   |
+//! | [`Bus::shutdown`]                          | locks of the topics and workers    | yes            | until the workers have ended, or its timeout |
 //!
 //! No lock is held while user code runs: handlers, observers, filters, hooks, `Clone`, `Drop`, iterators.
 //!
@@ -347,6 +386,8 @@ mod bus;
 mod channel;
 mod ring;
 mod select;
+#[cfg(feature = "services")]
+mod services;
 mod sync;
 
 #[cfg(all(test, ringbus_loom))]
@@ -366,11 +407,19 @@ pub use channel::{
     SubscriberBuilder, SubscriberSnapshot, Timeline, Topic, TopicSnapshot, TryIter,
     TryPublishError, TryRecvError, WaitStrategy,
 };
+#[cfg(feature = "services")]
+pub use select::HandlerName;
 pub use select::{
     Budget, Clock, Context, Delivery, Ended, HandlerGuard, HandlerId, HandlerPanic, MergedBuilder,
     MergedMeta, MergedSnapshot, MergedSubscriber, MissedTicks, OnPanic, OutboxError, Priority,
     Reactor, ReactorBuilder, ReactorSnapshot, Ready, RunError, Selectable, StopHandle,
     TimelineHandlers, Turn,
+};
+
+#[cfg(feature = "services")]
+pub use services::{
+    OnFailure, Restarts, ShutdownReport, SlowHandler, Watchdog, Worker, WorkerBuilder, WorkerEnd,
+    WorkerError, WorkerPanic, WorkerSnapshot, WorkerStatus,
 };
 
 /// What `select!` expands to; not for users.

@@ -1,7 +1,11 @@
 //! A set of topics.
 
 use std::sync::Arc;
+#[cfg(feature = "services")]
+use std::sync::Weak;
 
+#[cfg(feature = "services")]
+use super::attached::Attached;
 use super::error::TopicError;
 use super::lanes::Lanes;
 use super::registry::Registry;
@@ -40,6 +44,25 @@ pub struct Bus {
 #[derive(Debug)]
 struct Shared {
     registry: Registry,
+    /// Dropped when the topics are closed.
+    #[cfg(feature = "services")]
+    attached: Attached,
+}
+
+/// A handle that keeps no bus open.
+#[cfg(feature = "services")]
+#[derive(Clone, Debug)]
+pub(crate) struct WeakBus {
+    shared: Weak<Shared>,
+}
+
+#[cfg(feature = "services")]
+impl WeakBus {
+    /// The bus, if anybody has it still.
+    pub(crate) fn upgrade(&self) -> Option<Bus> {
+        let shared = self.shared.upgrade()?;
+        Some(Bus { shared })
+    }
 }
 
 impl Drop for Shared {
@@ -54,12 +77,27 @@ impl Bus {
         Self {
             shared: Arc::new(Shared {
                 registry: Registry::new(),
+                #[cfg(feature = "services")]
+                attached: Attached::default(),
             }),
         }
     }
 
     pub(crate) fn registry(&self) -> &Registry {
         &self.shared.registry
+    }
+
+    /// What a floor above keeps with the bus.
+    #[cfg(feature = "services")]
+    pub(crate) fn attached<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
+        self.shared.attached.get()
+    }
+
+    #[cfg(feature = "services")]
+    pub(crate) fn downgrade(&self) -> WeakBus {
+        WeakBus {
+            shared: Arc::downgrade(&self.shared),
+        }
     }
 
     /// The topic of this event type that has no name; opened with default settings if it is not open.

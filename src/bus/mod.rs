@@ -1,5 +1,7 @@
 //! The bus: topics found by type and name, with one lifetime.
 
+#[cfg(feature = "services")]
+mod attached;
 #[expect(clippy::module_inception, reason = "the floor is named after its noun")]
 mod bus;
 mod error;
@@ -11,6 +13,8 @@ mod state_builder;
 mod topic_builder;
 mod watch;
 
+#[cfg(feature = "services")]
+pub(crate) use bus::WeakBus;
 pub(crate) use watch::Watcher;
 
 pub use bus::Bus;

@@ -91,6 +91,9 @@ pub struct SubscriberSnapshot {
     pub missed: u64,
     /// Events that it has still to read.
     pub pending: u64,
+    /// The number of the thread that reads it; 0 if none has.
+    #[cfg(feature = "services")]
+    pub(crate) reader: u64,
 }
 
 impl TopicSnapshot {
@@ -114,6 +117,8 @@ impl TopicSnapshot {
                     filtered: standings.filtered,
                     missed: standings.missed,
                     pending: standings.pending,
+                    #[cfg(feature = "services")]
+                    reader: standings.reader,
                 })
             })
             .collect();

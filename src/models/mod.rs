@@ -20,6 +20,8 @@ mod state;
 mod timeline;
 mod topic;
 mod wait;
+#[cfg(feature = "services")]
+mod workers;
 
 use crate::ring::{Found, Obstacle, Reader, Ring, Shape, SoleWriter};
 use crate::sync::{Arc, Barrier};

@@ -22,6 +22,9 @@ pub(crate) struct Standings {
     pub(crate) delivered: u64,
     pub(crate) filtered: u64,
     pub(crate) missed: u64,
+    /// The thread that read last; 0 before the first one.
+    #[cfg(feature = "services")]
+    pub(crate) reader: u64,
 }
 
 /// What is before a member, in its ring and in those that follow, and what publishers have taken of it.
@@ -62,6 +65,8 @@ impl<T> Ring<T> {
             filtered: member.filtered.get(),
             missed: (ahead.lost + member.conflated.get())
                 .saturating_sub(member.lost_before_joining.get()),
+            #[cfg(feature = "services")]
+            reader: member.reader(),
         }
     }
 

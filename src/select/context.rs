@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, TryRecvError};
@@ -149,6 +149,7 @@ impl<S> Context<S> {
     /// assert_eq!((sum, turn.handled), (7, 2));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[track_caller]
     pub fn on<T, F>(&mut self, subscriber: Subscriber<T>, handler: F) -> HandlerId
     where
         T: Send + Sync + 'static,
@@ -182,6 +183,7 @@ impl<S> Context<S> {
     /// assert_eq!(highest, 4);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[track_caller]
     pub fn on_batch<T, F>(&mut self, subscriber: Subscriber<T>, handler: F) -> HandlerId
     where
         T: Send + Sync + 'static,
@@ -214,6 +216,7 @@ impl<S> Context<S> {
     ///
     /// Such a channel cannot ring: a reactor that has any asks each of them every round, and sleeps in that
     /// crate's `Select`. So they cost what they are, and going to sleep allocates.
+    #[track_caller]
     pub fn recv_from<M, F>(&mut self, receiver: Receiver<M>, handler: F) -> HandlerId
     where
         M: Send + 'static,
@@ -257,6 +260,7 @@ impl<S> Context<S> {
     /// assert_eq!(stale, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[track_caller]
     pub fn expect<T, F>(
         &mut self,
         subscriber: Subscriber<T>,
@@ -313,6 +317,7 @@ impl<S> Context<S> {
     }
 
     /// Calls `handler` once, when `delay` has passed.
+    #[track_caller]
     pub fn after<F>(&mut self, delay: Duration, handler: F) -> HandlerId
     where
         F: FnOnce(&mut S, &mut Context<S>) + Send + 'static,
@@ -322,6 +327,7 @@ impl<S> Context<S> {
     }
 
     /// Calls `handler` once, at a time of the reactor's clock; at once if it has passed.
+    #[track_caller]
     pub fn at<F>(&mut self, time: Instant, handler: F) -> HandlerId
     where
         F: FnOnce(&mut S, &mut Context<S>) + Send + 'static,
@@ -335,6 +341,7 @@ impl<S> Context<S> {
     /// # Panics
     ///
     /// When the period is zero.
+    #[track_caller]
     pub fn every<F>(&mut self, period: Duration, handler: F) -> HandlerId
     where
         F: FnMut(&mut S, &mut Context<S>) + Send + 'static,
@@ -347,6 +354,7 @@ impl<S> Context<S> {
     /// # Panics
     ///
     /// When the period is zero.
+    #[track_caller]
     pub fn every_with<F>(&mut self, period: Duration, missed: MissedTicks, handler: F) -> HandlerId
     where
         F: FnMut(&mut S, &mut Context<S>) + Send + 'static,
@@ -357,12 +365,13 @@ impl<S> Context<S> {
     }
 
     /// Calls `handler` each time that [`run`](crate::Reactor::run) has nothing to do and is about to wait.
+    #[track_caller]
     pub fn idle<F>(&mut self, handler: F) -> HandlerId
     where
         F: FnMut(&mut S, &mut Context<S>) + Send + 'static,
     {
         let idle = Other::Idle(Box::new(handler));
-        let id = self.slots.add(Body::Other(Box::new(idle)));
+        let id = self.add_handler(Body::Other(Box::new(idle)));
         self.idle.push(id);
         id
     }
@@ -500,9 +509,18 @@ impl<S> Context<S> {
         }
     }
 
+    /// Gives a handler its id, and notes where it is added.
+    #[track_caller]
+    pub(super) fn add_handler(&mut self, body: Body<S>) -> HandlerId {
+        let id = self.slots.add(body);
+        self.control.pulse.name(id, Location::caller());
+        id
+    }
+
+    #[track_caller]
     pub(super) fn add_source(&mut self, source: Box<dyn Source<S>>) -> HandlerId {
         let foreign = source.is_foreign();
-        let id = self.slots.add(Body::Source(source));
+        let id = self.add_handler(Body::Source(source));
         if foreign {
             self.foreign.push(id);
         } else {
@@ -513,6 +531,7 @@ impl<S> Context<S> {
         id
     }
 
+    #[track_caller]
     fn add_timer(
         &mut self,
         at: Option<Instant>,
@@ -520,7 +539,7 @@ impl<S> Context<S> {
         callback: Callback<S>,
     ) -> HandlerId {
         let timer = Other::Timer { callback, every };
-        let id = self.slots.add(Body::Other(Box::new(timer)));
+        let id = self.add_handler(Body::Other(Box::new(timer)));
         self.live_timers += 1;
         // A time beyond what the clock can tell never comes. One that has passed is now, so that it comes
         // behind those that are due already.
@@ -575,7 +594,7 @@ impl<S> Context<S> {
     /// Whether the handler that is being called is given another event.
     #[inline(always)]
     pub(super) fn flow(&mut self) -> ControlFlow<()> {
-        if self.call.watched || self.control.is_stopping() {
+        if self.call.watched || self.control.is_asked() {
             self.flow_slow()
         } else {
             ControlFlow::Continue(())
@@ -584,6 +603,9 @@ impl<S> Context<S> {
 
     #[cold]
     fn flow_slow(&mut self) -> ControlFlow<()> {
+        if self.control.is_paced() {
+            self.control.pulse.beat();
+        }
         let Call {
             interrupted,
             until,

@@ -54,6 +54,7 @@ impl<S> Context<S> {
 
     /// Ends the rounds of a run or a turn.
     pub(super) fn end_rounds(&mut self) {
+        self.control.pulse.leave();
         self.now = None;
         self.in_round = false;
     }
@@ -151,6 +152,7 @@ impl<S> Context<S> {
         };
         allowance.events -= handled as u64;
         self.totals.handled += handled as u64;
+        self.control.pulse.note_handled(self.totals.handled);
         let dropped = match self.slots.put_source_back(id, source) {
             None => Ok(()),
             Some(removed) => self.drop_removed(id, removed, state),
@@ -223,6 +225,7 @@ impl<S> Context<S> {
         call: impl FnOnce(&mut S, &mut Self) -> R,
     ) -> Result<R, Unwind> {
         self.call.id = Some(id);
+        self.control.pulse.enter(id);
         let outcome = catch_unwind(AssertUnwindSafe(|| call(state, self)));
         self.call.id = None;
         if self.call.watched {
@@ -266,6 +269,7 @@ impl<S> Context<S> {
             calls: calls.clone(),
             ..Call::default()
         };
+        self.control.pulse.enter(id);
         let outcome = match &calls {
             None => catch_unwind(AssertUnwindSafe(|| Some(call(state, self)))),
             Some(calls) => match calls.enter() {
@@ -335,6 +339,7 @@ impl<S> Context<S> {
         state: &mut S,
     ) -> Result<(), Unwind> {
         if self.policy == OnPanic::Propagate {
+            self.control.pulse.note_panic(handler);
             return Err(payload);
         }
         self.totals.panicked += 1;

@@ -55,6 +55,7 @@ impl<S> Context<S> {
     /// assert_eq!(rounded, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[track_caller]
     pub fn on_edit<T, F>(&mut self, editor: Editor<T>, handler: F) -> HandlerId
     where
         T: Send + Sync + 'static,

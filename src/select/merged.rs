@@ -533,7 +533,7 @@ impl<T: Send + Sync + 'static> MergedSubscriber<T> {
     }
 
     /// Has publishers know who reads, also those of topics that it has not come to.
-    fn note_thread(&mut self) {
+    pub(super) fn note_thread(&mut self) {
         let me = thread_id();
         if self.thread != me {
             self.thread = me;
@@ -630,6 +630,13 @@ impl<T: Send + Sync + 'static> MergedSubscriber<T> {
             }
         });
         left
+    }
+
+    /// How many events wait, also in topics that have not come to its notice.
+    #[cfg(feature = "services")]
+    pub(super) fn pending(&self) -> u64 {
+        let members = self.members.iter().flatten();
+        members.map(|member| member.subscriber.left()).sum()
     }
 
     /// Waits until there is something to look at; `false` when `deadline` passed without.

@@ -39,6 +39,7 @@ impl<S> Context<S> {
     /// assert_eq!(book, ["md.spot.btcusdt 7"]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[track_caller]
     pub fn on_merged<T, F>(&mut self, subscriber: MergedSubscriber<T>, handler: F) -> HandlerId
     where
         T: Send + Sync + 'static,
@@ -122,6 +123,16 @@ where
 
     fn left(&self) -> u64 {
         self.subscriber.left()
+    }
+
+    #[cfg(feature = "services")]
+    fn pending(&self) -> u64 {
+        self.subscriber.pending()
+    }
+
+    #[cfg(feature = "services")]
+    fn attend(&mut self) {
+        self.subscriber.note_thread();
     }
 }
 

@@ -14,11 +14,14 @@
 //! | `timers`, `clock` | what is due, and by which time                         |
 //! | `outbox`    | events that find no room yet                                 |
 //! | `control`, `handler` | what other threads ask for; names, guards, panics   |
+//! | `pulse`     | which handler runs, for other threads to see                 |
 //! | `arms`, `macros` | `select!`                                               |
 //! | `merged`, `merged_builder`, `merged_source` | many topics read as one source |
 //! | `intake`    | where topics that appear come to a merged subscriber         |
 
 mod arms;
+#[cfg(feature = "services")]
+mod attend;
 mod budget;
 mod builder;
 mod clock;
@@ -35,6 +38,11 @@ mod merged;
 mod merged_builder;
 mod merged_source;
 mod outbox;
+#[cfg(feature = "services")]
+mod pulse;
+#[cfg(not(feature = "services"))]
+#[path = "no_pulse.rs"]
+mod pulse;
 mod reactor;
 pub(crate) mod schedule;
 mod sleep;
@@ -57,6 +65,10 @@ pub use handler::{HandlerGuard, HandlerId, HandlerPanic, OnPanic, Priority};
 pub use merged::{Delivery, MergedMeta, MergedSnapshot, MergedSubscriber};
 pub use merged_builder::MergedBuilder;
 pub use outbox::OutboxError;
+#[cfg(feature = "services")]
+pub(crate) use pulse::Beat;
+#[cfg(feature = "services")]
+pub use pulse::HandlerName;
 pub use reactor::{Ended, Reactor, RunError};
 pub use snapshot::ReactorSnapshot;
 pub use timeline::TimelineHandlers;

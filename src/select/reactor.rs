@@ -163,6 +163,7 @@ impl<S> Reactor<S> {
                 patient_until = None;
                 continue;
             }
+            context.control.pulse.leave();
             let mut until = None;
             if finished {
                 let left = context.outbox.len();

@@ -14,7 +14,17 @@ use crate::sync::{Arc, Barrier, Waiter};
 impl<S> Context<S> {
     /// Whether nothing will come any more.
     pub(super) fn is_finished(&self) -> bool {
-        self.totals.open == 0 && (self.had_source || self.live_timers == 0)
+        // When no subscription is open.
+        self.totals.open == self.foreign.len()
+            && if self.control.is_finishing() {
+                let mut foreign = self.foreign.iter();
+                foreign.all(|id| {
+                    let source = self.slots.source(id.index());
+                    source.is_none_or(|source| !source.is_ready())
+                })
+            } else {
+                self.foreign.is_empty() && (self.had_source || self.live_timers == 0)
+            }
     }
 
     /// Publishes what waits in the outbox; tells whether anything found room.

@@ -137,6 +137,12 @@ impl<S> Slots<S> {
         }
     }
 
+    /// One more than the highest index there was.
+    #[cfg(feature = "services")]
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
     /// The id of whoever is at an index.
     #[inline]
     pub(crate) fn id(&self, index: usize) -> HandlerId {

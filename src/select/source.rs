@@ -56,6 +56,16 @@ pub(crate) trait Source<S>: Send {
     /// About how many events wait before the fence.
     fn left(&self) -> u64;
 
+    /// How many events wait when there is no fence.
+    #[cfg(feature = "services")]
+    fn pending(&self) -> u64 {
+        self.left()
+    }
+
+    /// Has publishers know that this thread reads, before it has read.
+    #[cfg(feature = "services")]
+    fn attend(&mut self) {}
+
     /// Itself, if it is the source of a timeline: its handlers count as sources, not it.
     fn merge(&mut self) -> Option<&mut Merge<S>> {
         None
@@ -246,6 +256,11 @@ where
 
     fn left(&self) -> u64 {
         self.subscriber.left()
+    }
+
+    #[cfg(feature = "services")]
+    fn attend(&mut self) {
+        self.subscriber.note_thread();
     }
 }
 

@@ -41,6 +41,7 @@ impl<'a, S: 'static> TimelineHandlers<'a, S> {
     ///
     /// When the subscription's topic is not on this timeline, and when the subscription
     /// [comes after](crate::SubscriberBuilder::after) others: what they let through late would be out of order.
+    #[track_caller]
     pub fn on<T, F>(&mut self, subscriber: Subscriber<T>, handler: F) -> HandlerId
     where
         T: Send + Sync + 'static,
@@ -104,6 +105,9 @@ pub(super) trait Stream<S>: Send {
     fn take_fence_away(&mut self);
 
     fn left(&self) -> u64;
+
+    #[cfg(feature = "services")]
+    fn attend(&mut self);
 }
 
 struct Handled<T: Send + Sync + 'static, F> {
@@ -176,6 +180,11 @@ where
 
     fn left(&self) -> u64 {
         self.subscriber.left()
+    }
+
+    #[cfg(feature = "services")]
+    fn attend(&mut self) {
+        self.subscriber.note_thread();
     }
 }
 
@@ -486,6 +495,13 @@ impl<S> Source<S> for Merge<S> {
         self.taking_part().map(|branch| branch.stream.left()).sum()
     }
 
+    #[cfg(feature = "services")]
+    fn attend(&mut self) {
+        for branch in &mut self.branches {
+            branch.stream.attend();
+        }
+    }
+
     fn merge(&mut self) -> Option<&mut Merge<S>> {
         Some(self)
     }
@@ -493,6 +509,7 @@ impl<S> Source<S> for Merge<S> {
 
 impl<S> Context<S> {
     /// The source of a timeline, made if there is none.
+    #[track_caller]
     fn merge_of(&mut self, sequencer: &Arc<Sequencer>) -> HandlerId
     where
         S: 'static,
@@ -502,20 +519,21 @@ impl<S> Context<S> {
             return *id;
         }
         let merge = Box::new(Merge::new(sequencer));
-        let id = self.slots.add(Body::Source(merge));
+        let id = self.add_handler(Body::Source(merge));
         self.schedule.add(id.index());
         self.merges.push((Arc::clone(sequencer), id));
         id
     }
 
     /// Adds a handler to those of a timeline.
+    #[track_caller]
     fn add_branch(&mut self, sequencer: &Arc<Sequencer>, stream: Box<dyn Stream<S>>) -> HandlerId
     where
         S: 'static,
     {
         let merge = self.merge_of(sequencer);
         let place = Other::Branch { merge };
-        let id = self.slots.add(Body::Other(Box::new(place)));
+        let id = self.add_handler(Body::Other(Box::new(place)));
         self.had_source = true;
         self.totals.open += 1;
         let branch = Branch {

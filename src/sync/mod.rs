@@ -26,6 +26,8 @@ mod modelled;
 #[cfg(ringbus_loom)]
 pub(crate) use modelled::*;
 
+#[cfg(feature = "services")]
+mod affinity;
 mod barrier;
 mod calls;
 mod contain;
@@ -37,6 +39,8 @@ mod ready_set;
 mod wait_set;
 mod waiter;
 
+#[cfg(feature = "services")]
+pub(crate) use affinity::pin_to;
 pub(crate) use barrier::Barrier;
 pub(crate) use calls::Calls;
 pub(crate) use contain::contain;

@@ -11,6 +11,8 @@ pub(crate) use loom::sync::atomic::{
 };
 pub(crate) use loom::sync::{Arc, MutexGuard};
 pub(crate) use loom::thread::yield_now;
+#[cfg(feature = "services")]
+pub(crate) use loom::thread::{Builder as ThreadBuilder, JoinHandle};
 pub(crate) use loom::thread_local;
 
 use super::Parker;
@@ -52,6 +54,11 @@ impl Condvar {
 
     pub(crate) fn notify_one(&self) {
         self.0.notify_one();
+    }
+
+    #[cfg(feature = "services")]
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
     }
 }
 

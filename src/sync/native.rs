@@ -11,6 +11,8 @@ pub(crate) use std::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
 };
 pub(crate) use std::thread::yield_now;
+#[cfg(feature = "services")]
+pub(crate) use std::thread::{Builder as ThreadBuilder, JoinHandle};
 pub(crate) use std::thread_local;
 
 use super::Parker;
@@ -41,6 +43,11 @@ impl Condvar {
 
     pub(crate) fn notify_one(&self) {
         self.0.notify_one();
+    }
+
+    #[cfg(feature = "services")]
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
     }
 }
 

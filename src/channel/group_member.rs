@@ -686,6 +686,11 @@ impl<T: Send + Sync + 'static> GroupMember<T> {
     }
 
     /// About how many events of the group wait, before the fence if there is one.
+    #[cfg(feature = "services")]
+    pub(crate) fn note_thread(&mut self) {
+        self.worker.note_thread();
+    }
+
     pub(crate) fn left(&self) -> u64 {
         self.worker.left()
     }

@@ -37,6 +37,7 @@ impl<S> Context<S> {
     /// assert_eq!((sum, turn.handled), (4, 1));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[track_caller]
     pub fn on_group<T, F>(&mut self, member: GroupMember<T>, handler: F) -> HandlerId
     where
         T: Send + Sync + 'static,
@@ -112,6 +113,11 @@ where
 
     fn left(&self) -> u64 {
         self.member.left()
+    }
+
+    #[cfg(feature = "services")]
+    fn attend(&mut self) {
+        self.member.note_thread();
     }
 }
 

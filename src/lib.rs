@@ -308,6 +308,47 @@
 //! The other way round, a subscription takes part in a foreign loop by [`Subscriber::on_ready`], and in a
 //! `crossbeam_channel::select!` by [`Subscriber::doorbell`].
 //!
+//! # Requests and replies
+//!
+//! With the feature `services`, a [`Request`] is sent to one of those that [serve](Bus::serve) it, and is
+//! answered once: with a reply, with the request, or with the reason why there is neither, which is told at
+//! once. A server is pulled by a thread or [served](Context::serve) by a reactor; a [`Client`] waits for the
+//! reply, or takes a [`Ticket`] for it.
+//!
+//! ```
+//! # #[cfg(feature = "services")] {
+//! # use std::{thread, time::Duration};
+//! use ringbus::{Bus, CallError, Request};
+//!
+//! #[derive(Debug, PartialEq)]
+//! struct Add(i64, i64);
+//!
+//! impl Request for Add {
+//!     type Reply = i64;
+//! }
+//!
+//! let bus = Bus::new();
+//! let client = bus.client::<Add>();
+//! let second = Duration::from_secs(1);
+//! assert_eq!(client.call(Add(2, 3), second), Err(CallError::NoResponder(Add(2, 3))));
+//!
+//! let mut server = bus.serve::<Add>();
+//! let serving = thread::spawn(move || {
+//!     while let Ok(call) = server.recv() {
+//!         let Add(a, b) = *call.request();
+//!         call.reply(a + b);
+//!     }
+//! });
+//! assert_eq!(client.call(Add(2, 3), second), Ok(5));
+//! bus.close();
+//! serving.join().unwrap();
+//! # }
+//! ```
+//!
+//! Requests are [balanced](Balance) among the instances that serve them, which [come and go](Server#leaving),
+//! may be [ejected](ServerBuilder::eject_after) when they fail, and are [listed](Bus::services), with news of
+//! them in a topic of [`ServiceEvent`]s. A call is answered many times by a [`stream`].
+//!
 //! # Workers
 //!
 //! With the feature `services`, [`Bus::worker`] runs a reactor on a named thread, pinned to a core if that is asked.
@@ -366,6 +407,9 @@
 //! | [`PlainReader::load`], up to eight bytes   | wait-free                          | no             | no                     |
 //! | [`drain_latest_by`](Subscriber::drain_latest_by), [`Conflated`] | as `poll`     | until it has grown | no                 |
 //! | [`turn`](Reactor::turn), [`Context::publish`] | as `poll` and `try_publish`         | until the outbox has grown | no          |
+//! | [`Client::start`]                          | as `try_publish`, and a short lock among its tickets | until its places have grown | no |
+//! | [`Client::call`]                           | as `try_publish`                   | as above       | for the reply          |
+//! | [`Server::try_recv`], [`Call::reply`]      | as `poll`; wait-free               | no             | no                     |
 //! | [`select!`], [`run`](Reactor::run)         | as `poll`                          | with foreign channels, when it sleeps | for a source |
 //! | subscribing, leaving, closing, snapshots   | a lock of the topic's              | yes            | no                     |
 //! | publishing to observers                    | as theirs; wait-free around them   | the first time | as they do             |
@@ -418,8 +462,11 @@ pub use select::{
 
 #[cfg(feature = "services")]
 pub use services::{
-    OnFailure, Restarts, ShutdownReport, SlowHandler, Watchdog, Worker, WorkerBuilder, WorkerEnd,
-    WorkerError, WorkerPanic, WorkerSnapshot, WorkerStatus,
+    Balance, Call, CallError, Client, ClientBuilder, Idempotent, InstanceSnapshot, OnFailure,
+    ReplyError, Request, Responder, Restarts, SendError, SendTimeoutError, Server, ServerBuilder,
+    ServiceChange, ServiceError, ServiceEvent, ServiceSnapshot, ShutdownReport, SlowHandler,
+    StartError, Stream, StreamEnd, StreamSender, Ticket, TrySendError, Watchdog, Worker,
+    WorkerBuilder, WorkerEnd, WorkerError, WorkerPanic, WorkerSnapshot, WorkerStatus, stream,
 };
 
 /// What `select!` expands to; not for users.

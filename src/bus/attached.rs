@@ -7,27 +7,58 @@ use std::sync::Arc;
 
 use crate::sync::Mutex;
 
+/// What a floor above keeps with a bus.
+pub(crate) trait Attachment: Any + Send + Sync {
+    /// The bus has closed, and its topics with it.
+    fn close(&self) {}
+}
+
 /// One value of each type that was asked for, with the lifetime of its bus.
 pub(crate) struct Attached {
-    by_type: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    closed: bool,
+    by_type: HashMap<TypeId, Arc<dyn Attachment>>,
 }
 
 impl Attached {
-    /// The value of this type, made if there is none. Its `Default` must not ask in turn.
-    pub(crate) fn get<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
-        let mut by_type = self.by_type.lock();
-        let value = by_type
-            .entry(TypeId::of::<T>())
-            .or_insert_with(|| Arc::new(T::default()));
-        let value = Arc::clone(value).downcast();
-        value.expect("the key is the type")
+    /// The value of this type, made if there is none; `make` must not ask in turn.
+    pub(crate) fn get<A: Attachment>(&self, make: impl FnOnce() -> A) -> Arc<A> {
+        let mut inner = self.inner.lock();
+        let closed = inner.closed;
+        let mut new = false;
+        let value = inner.by_type.entry(TypeId::of::<A>()).or_insert_with(|| {
+            new = true;
+            Arc::new(make())
+        });
+        let value: Arc<dyn Any + Send + Sync> = Arc::clone(value) as _;
+        drop(inner);
+        let value: Arc<A> = value.downcast().expect("the key is the type");
+        if new && closed {
+            value.close();
+        }
+        value
+    }
+
+    /// Closes every value, and those that are made later.
+    pub(crate) fn close(&self) {
+        let mut inner = self.inner.lock();
+        inner.closed = true;
+        let values: Vec<_> = inner.by_type.values().cloned().collect();
+        drop(inner);
+        values.iter().for_each(|value| value.close());
     }
 }
 
 impl Default for Attached {
     fn default() -> Self {
         Self {
-            by_type: Mutex::new(HashMap::new()),
+            inner: Mutex::new(Inner {
+                closed: false,
+                by_type: HashMap::new(),
+            }),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::Weak;
 
 #[cfg(feature = "services")]
-use super::attached::Attached;
+use super::attached::{Attached, Attachment};
 use super::error::TopicError;
 use super::lanes::Lanes;
 use super::registry::Registry;
@@ -44,7 +44,7 @@ pub struct Bus {
 #[derive(Debug)]
 struct Shared {
     registry: Registry,
-    /// Dropped when the topics are closed.
+    /// Closed, and dropped, when the topics are closed.
     #[cfg(feature = "services")]
     attached: Attached,
 }
@@ -65,9 +65,17 @@ impl WeakBus {
     }
 }
 
+impl Shared {
+    fn close(&self) {
+        self.registry.close();
+        #[cfg(feature = "services")]
+        self.attached.close();
+    }
+}
+
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.registry.close();
+        self.close();
     }
 }
 
@@ -87,10 +95,10 @@ impl Bus {
         &self.shared.registry
     }
 
-    /// What a floor above keeps with the bus.
+    /// What a floor above keeps with the bus, made if there is none; `make` must not ask in turn.
     #[cfg(feature = "services")]
-    pub(crate) fn attached<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
-        self.shared.attached.get()
+    pub(crate) fn attached<A: Attachment>(&self, make: impl FnOnce() -> A) -> Arc<A> {
+        self.shared.attached.get(make)
     }
 
     #[cfg(feature = "services")]
@@ -161,7 +169,7 @@ impl Bus {
     /// Closes every topic; those opened later are closed from the start. See
     /// [Closing](Topic#closing).
     pub fn close(&self) {
-        self.registry().close();
+        self.shared.close();
     }
 
     /// Whether the bus is closed.

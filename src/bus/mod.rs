@@ -14,6 +14,8 @@ mod topic_builder;
 mod watch;
 
 #[cfg(feature = "services")]
+pub(crate) use attached::Attachment;
+#[cfg(feature = "services")]
 pub(crate) use bus::WeakBus;
 pub(crate) use watch::Watcher;
 

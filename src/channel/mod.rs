@@ -18,6 +18,7 @@
 //! | `state`, `state_reader`, `plain_reader` | the latest value of a topic that is a state |
 //! | `current`, `words` | what a state has beside its topic           |
 //! | `conflate`, `conflated` | the newest event of each key           |
+//! | `mailbox`    | a queue out of which values are moved                       |
 //! | `ready_hook` | waking somebody else's loop                            |
 //! | `overflow`, `wait` | the choices                                           |
 //! | `observer`, `observers` | who is called inline, and the walk that calls them |
@@ -47,6 +48,8 @@ mod group;
 mod group_member;
 mod growth;
 mod iter;
+#[cfg(feature = "services")]
+mod mailbox;
 mod observer;
 mod observers;
 mod overflow;
@@ -71,7 +74,13 @@ pub(crate) mod words;
 
 pub(crate) use self::core::Core;
 pub(crate) use group_member::Next;
+#[cfg(feature = "services")]
+pub(crate) use mailbox::{Inbox, Mailbox};
+#[cfg(feature = "services")]
+pub(crate) use publish::Patience;
 pub(crate) use publish::{GRACE, Refusal};
+#[cfg(feature = "services")]
+pub(crate) use publisher::try_ambient;
 pub(crate) use settings::Settings;
 
 pub use batch::{Batch, Meta};

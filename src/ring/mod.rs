@@ -36,6 +36,11 @@
 //!   set before the cursor passes it, and lifted when all of the portion is handled, whoever does so. A plan
 //!   walks over all seats once more after it has seen the cursors of groups. With keys the cursor itself passes
 //!   only what is handled. What one worker leaves and another goes on with is handed over under a lock.
+//! - **R14** Of each turn of a handover there is one promise and one awaiting side. The value is the promise's
+//!   until it settles the turn, and again if it finds the turn abandoned then; else it is the awaiting side's,
+//!   which takes it once, after it saw the turn settled. The next turn begins when that is done.
+//! - **R15** The value of a parcel is moved out by the only editor of its ring, once: by the take that moves its
+//!   cursor over the sequence. The slot neither drops it nor shows it to anybody else.
 //!
 //! In rings that share a [`sequencer::Sequencer`] every claim is made under its lock, and takes a place for each
 //! of its events with it. So places grow with the sequences of each ring, and of two claims in any two rings the
@@ -58,6 +63,7 @@
 //! | `horizon` | `Ring::announce_horizon`     | `View::open`           | the claims before the plan      | none: see `ci/mutants/orderings.txt` |
 //! | `end`     | `Ring::{close, succeed}`     | `Ring::end`            | what was before the close, or the successor | `lossless::close_carries_what_was_done_before`, `growing::drain_beside_a_growth_lossless` |
 //! | `place`   | `Placing`'s drop             | `Sequencer::next`      | the claims of all smaller places | `timeline::two_publishers_lossless` |
+//! | `settle`  | `Promise::keep`              | `Awaited::{is_settled, abandon}` | the value             | `services::keep_against_a_wait`, `keep_against_a_cancel` |
 //! | `join`    | seat, then heavy barrier     | `Gate::plan`, light    | Dekker: joiner against plan     | `join::join_now`, `join_oldest` |
 //! | `close`   | `closed`, then heavy barrier | claim, then light      | Dekker: close against claim     | `lossless::close_is_exact`      |
 //!
@@ -67,6 +73,8 @@
 mod ahead;
 mod gate;
 mod group;
+#[cfg(feature = "services")]
+mod handover;
 mod loan;
 mod member;
 mod members;
@@ -85,8 +93,12 @@ mod writer;
 pub(crate) use ahead::Next;
 pub(crate) use gate::{Obstacle, Whose};
 pub(crate) use group::{Group, Terms};
+#[cfg(feature = "services")]
+pub(crate) use handover::{Awaited, Idle, Promise};
 pub(crate) use loan::Loan;
 pub(crate) use members::Seat;
+#[cfg(feature = "services")]
+pub(crate) use reader::Parcel;
 pub(crate) use reader::{Events, Found, Origin, Policy, Reader, RefusedJoin};
 pub(crate) use sequencer::Sequencer;
 pub(crate) use slot::MAX_SEQUENCE;

@@ -6,6 +6,7 @@
 //! | `lossy`  | claims under a pin                                        |
 //! | `behind` | coming after others                                       |
 //! | `edit`   | changing events in place                                  |
+//! | `take`   | taking values out                                         |
 #![expect(
     unsafe_code,
     reason = "a batch reads slots that the reader's cursor or pin protects"
@@ -23,9 +24,13 @@ mod behind;
 mod edit;
 mod join;
 mod lossy;
+#[cfg(feature = "services")]
+mod take;
 
 pub(crate) use join::{Origin, RefusedJoin};
 pub(super) use lossy::MAX_CLAIM;
+#[cfg(feature = "services")]
+pub(crate) use take::Parcel;
 
 /// How a reader stands to publishers, and what it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -372,6 +377,16 @@ impl<T> Reader<T> {
         f(Events { reader: commit.0 })
     }
 
+    /// Tells publishers what a lossless reader has taken.
+    #[inline(always)]
+    fn tell_taken(&mut self) {
+        if self.next != self.end {
+            self.end = self.next;
+            self.publish_account();
+            self.member().advance(self.next);
+        }
+    }
+
     /// Lends events one by one; what was taken is done with when this is dropped.
     #[inline(always)]
     pub(crate) fn take_turns(&mut self) -> Turns<'_, T> {
@@ -441,11 +456,7 @@ impl<T> Drop for Commit<'_, T> {
     fn drop(&mut self) {
         let reader = &mut *self.0;
         if reader.policy == Policy::Lossless {
-            if reader.next != reader.end {
-                reader.end = reader.next;
-                reader.publish_account();
-                reader.member().advance(reader.next);
-            }
+            reader.tell_taken();
         } else {
             reader.publish_account();
             if reader.next == reader.end {

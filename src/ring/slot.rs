@@ -227,7 +227,7 @@ impl<T> Slot<T> {
 ///
 /// `cell` is valid for writes and nobody else touches it.
 #[inline(always)]
-unsafe fn store_in_order<T>(cell: *mut MaybeUninit<T>, event: T) {
+pub(super) unsafe fn store_in_order<T>(cell: *mut MaybeUninit<T>, event: T) {
     const WORD: usize = size_of::<u64>();
     // Beyond this a copy by wider words is worth more than the order.
     const MOST: usize = 128;

@@ -48,7 +48,7 @@ pub trait Selectable {
 
 /// A thread that waits in `select!`.
 #[doc(hidden)]
-pub struct Waiting(pub(super) Waiter);
+pub struct Waiting(pub(crate) Waiter);
 
 /// The foreign channels of a `select!`.
 #[doc(hidden)]

@@ -518,7 +518,7 @@ impl<S> Context<S> {
     }
 
     #[track_caller]
-    pub(super) fn add_source(&mut self, source: Box<dyn Source<S>>) -> HandlerId {
+    pub(crate) fn add_source(&mut self, source: Box<dyn Source<S>>) -> HandlerId {
         let foreign = source.is_foreign();
         let id = self.add_handler(Body::Source(source));
         if foreign {
@@ -593,7 +593,7 @@ impl<S> Context<S> {
 
     /// Whether the handler that is being called is given another event.
     #[inline(always)]
-    pub(super) fn flow(&mut self) -> ControlFlow<()> {
+    pub(crate) fn flow(&mut self) -> ControlFlow<()> {
         if self.call.watched || self.control.is_asked() {
             self.flow_slow()
         } else {

@@ -91,7 +91,7 @@ impl<S> Context<S> {
         };
         let id = self.slots.id(index);
         let mut more = true;
-        let outcome = self.serve(id, state, allowance, &mut more);
+        let outcome = self.serve_source(id, state, allowance, &mut more);
         // It may be gone, and another one in its place.
         if self.slots.is_live(id) {
             self.schedule.served(index, more);
@@ -118,7 +118,7 @@ impl<S> Context<S> {
             // each time.
             let at = self.foreign_turn % self.foreign.len();
             self.foreign_turn = at + 1;
-            self.serve(self.foreign[at], state, allowance, &mut false)?;
+            self.serve_source(self.foreign[at], state, allowance, &mut false)?;
         }
         Ok(before != (self.totals.handled, self.totals.open))
     }
@@ -127,7 +127,7 @@ impl<S> Context<S> {
     ///
     /// What is returned fits two registers: a flag beside the unwinding would go through memory, where it is
     /// stored narrow and loaded wide, and wait there for as long as the rest takes.
-    fn serve(
+    fn serve_source(
         &mut self,
         id: HandlerId,
         state: &mut S,

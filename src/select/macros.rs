@@ -40,6 +40,7 @@
 /// | [`member.ready()`](crate::GroupMember::ready)      | `()`: there may be something to `poll` |
 /// | [`merged.ready()`](crate::MergedSubscriber::ready) | `()`: there may be something to `poll` |
 /// | a `crossbeam_channel::Receiver<M>`      | `Result<M, crossbeam_channel::RecvError>`     |
+/// | with `services`: a `Server`, a `Ticket`, a `Stream` | what its `recv` or `wait` returns |
 ///
 /// If several have something, one of them is taken at random, so that none starves; after `biased;` it is
 /// the first. If none has, `default` runs at once, `default(timeout)` after the timeout; without a default

@@ -53,6 +53,11 @@ mod timeline;
 mod timers;
 mod turn;
 
+#[cfg(feature = "services")]
+pub(crate) use arms::Waiting;
+#[cfg(feature = "services")]
+pub(crate) use source::{Outcome, Source};
+
 #[doc(hidden)]
 pub use arms::{Arms, Chosen, Patience, select};
 pub use arms::{Ready, Selectable};

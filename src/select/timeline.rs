@@ -234,7 +234,7 @@ impl<S> Drop for Branch<S> {
 ///
 /// A round looks at each subscription once. Then the heads of those that have something are in a heap, and an
 /// event costs the logarithm of their number.
-pub(super) struct Merge<S> {
+pub(crate) struct Merge<S> {
     sequencer: Arc<Sequencer>,
     branches: Vec<Branch<S>>,
     /// Branches with something before the round's bound, by its place.

@@ -7,7 +7,7 @@ use super::post::Post;
 use super::worker_builder::WorkerBuilder;
 use super::worker_error::WorkerError;
 use super::worker_snapshot::{WorkerEnd, WorkerSnapshot};
-use crate::bus::{Bus, Snapshot};
+use crate::bus::{Attachment, Bus, Snapshot};
 use crate::sync::Mutex;
 
 /// The workers of a bus by name, those that have ended too while they have a handle.
@@ -93,6 +93,8 @@ impl Default for Crew {
     }
 }
 
+impl Attachment for Crew {}
+
 /// The last handle of the bus is gone, and its topics have closed.
 impl Drop for Crew {
     fn drop(&mut self) {
@@ -126,6 +128,6 @@ impl Bus {
     /// [detached](crate::Worker::detach) and failed is listed until its name is taken again. Once the bus is
     /// [shut down](Self::shutdown) all stay.
     pub fn workers(&self) -> Vec<WorkerSnapshot> {
-        snapshots(&self.attached::<Crew>().posts(), &self.snapshot())
+        snapshots(&self.attached(Crew::default).posts(), &self.snapshot())
     }
 }

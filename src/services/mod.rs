@@ -1,4 +1,28 @@
-//! What is built on the bus: workers, their supervision, shutdown.
+//! What is built on the bus: requests and replies, workers, shutdown.
+//!
+//! # Requests and replies
+//!
+//! | file        | what                                                                  |
+//! |-------------|-----------------------------------------------------------------------|
+//! | `request`   | what can be asked                                                     |
+//! | `client`    | who asks; which instance is asked                                     |
+//! | `ticket`    | a request that was started, and the wait for its answer               |
+//! | `server`, `call` | an instance that is pulled, and what it takes                    |
+//! | `serving`   | servers and tickets as sources of a reactor and of `select!`          |
+//! | `stream`    | many replies, and what a caller feeds                                 |
+//! | `instance`  | one of those that serve                                               |
+//! | `balance`, `breaker` | which instance is asked, and which is not                    |
+//! | `service`   | all that serve one request                                            |
+//! | `news`, `snapshot` | what is told about them                                        |
+//! | `directory` | all services of a bus                                                 |
+//! | `answer`    | a request on its way, and the promise of one answer                   |
+//! | `error`     | what can go wrong                                                     |
+//!
+//! A request lies in the ring of its instance's mailbox and is moved out of there; beside it is the promise of
+//! one answer, whose other side the caller has. However a call ends, its promise is kept or dropped, and one
+//! that is dropped answers too; so there is one answer. Waiting and waking are those of the floors below.
+//!
+//! # Workers
 //!
 //! | file             | what                                                    |
 //! |------------------|---------------------------------------------------------|
@@ -14,19 +38,47 @@
 //! looks when it is told to. Threads meet under the lock of a [`Post`](post::Post), which may be taken under
 //! that of a [`Crew`](crew::Crew); no user code runs under either.
 
+mod answer;
+pub(crate) mod balance;
+mod breaker;
+mod call;
+mod client;
 pub(crate) mod crew;
+mod directory;
+mod error;
+pub(crate) mod instance;
+mod news;
 pub(crate) mod post;
+mod request;
 mod restarts;
 pub(crate) mod run;
+mod server;
+pub(crate) mod service;
+mod serving;
 mod shutdown;
+mod snapshot;
+mod stream;
+pub(crate) mod ticket;
 mod watchdog;
 mod worker;
 mod worker_builder;
 mod worker_error;
 pub(crate) mod worker_snapshot;
 
+pub use balance::Balance;
+pub use call::{Call, Responder};
+pub use client::{Client, ClientBuilder};
+pub use error::{
+    CallError, ReplyError, SendError, SendTimeoutError, ServiceError, StartError, TrySendError,
+};
+pub use news::{ServiceChange, ServiceEvent};
+pub use request::{Idempotent, Request};
 pub use restarts::{OnFailure, Restarts};
+pub use server::{Server, ServerBuilder};
 pub use shutdown::ShutdownReport;
+pub use snapshot::{InstanceSnapshot, ServiceSnapshot};
+pub use stream::{Stream, StreamEnd, StreamSender, stream};
+pub use ticket::Ticket;
 pub use watchdog::{SlowHandler, Watchdog};
 pub use worker::Worker;
 pub use worker_builder::WorkerBuilder;

@@ -104,7 +104,7 @@ impl Bus {
 
     /// Closes the topics and asks the workers to finish; waits for nobody.
     pub(super) fn begin_shutdown(&self) -> Vec<Arc<Post>> {
-        let posts = self.attached::<Crew>().shut_down();
+        let posts = self.attached(Crew::default).shut_down();
         self.close();
         // Now that what they read ends.
         posts.iter().for_each(|post| post.finish());

@@ -114,7 +114,7 @@ impl std::fmt::Display for SlowHandler {
 impl Bus {
     /// Finds handlers of this bus's workers that take longer than `threshold`; see [`Watchdog`].
     pub fn watchdog(&self, threshold: Duration) -> Watchdog {
-        let crew = self.attached::<Crew>();
+        let crew = self.attached(Crew::default);
         crew.pace();
         Watchdog {
             crew: Arc::downgrade(&crew),

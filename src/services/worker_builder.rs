@@ -86,7 +86,7 @@ impl<'a> WorkerBuilder<'a> {
         if !(1..=MAX_NAME).contains(&name.len()) || name.contains('\0') {
             return Err(WorkerError::Name(name.to_owned()));
         }
-        let crew = bus.attached::<Crew>();
+        let crew = bus.attached(Crew::default);
         let post = Post::new(name, reactor.stop_handle());
         crew.enter(&post)?;
         let spawned = ThreadBuilder::new().name(name.to_owned()).spawn({

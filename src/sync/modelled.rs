@@ -14,6 +14,8 @@ pub(crate) use loom::thread::yield_now;
 #[cfg(feature = "services")]
 pub(crate) use loom::thread::{Builder as ThreadBuilder, JoinHandle};
 pub(crate) use loom::thread_local;
+#[cfg(feature = "services")]
+pub(crate) use std::thread::panicking;
 
 use super::Parker;
 

@@ -10,6 +10,8 @@ pub(crate) use std::sync::Arc;
 pub(crate) use std::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
 };
+#[cfg(feature = "services")]
+pub(crate) use std::thread::panicking;
 pub(crate) use std::thread::yield_now;
 #[cfg(feature = "services")]
 pub(crate) use std::thread::{Builder as ThreadBuilder, JoinHandle};

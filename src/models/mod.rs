@@ -14,6 +14,8 @@ mod observe;
 #[cfg(feature = "plain")]
 mod plain;
 mod select;
+#[cfg(feature = "services")]
+mod services;
 mod shared;
 mod stages;
 mod state;

@@ -6,6 +6,7 @@
 
 pub mod asleep;
 pub mod bus;
+pub mod calls;
 pub mod control;
 pub mod crossbeam;
 pub mod crossfire;

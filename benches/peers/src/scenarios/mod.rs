@@ -1,6 +1,7 @@
 //! The scenarios: which peers, under which load, held to which target.
 
 mod batches;
+mod calls;
 mod dispatch;
 mod fan_out;
 mod four_readers;
@@ -23,6 +24,7 @@ pub type Scenario = (&'static str, fn(&mut Plan) -> Section);
 
 /// All scenarios, in the order of the report.
 pub const ALL: [Scenario; 14] = [
+pub const ALL: [Scenario; 16] = [
     ("one-to-one", one_to_one::run),
     ("shared", shared::run),
     ("two-publishers", two_publishers::run),
@@ -37,4 +39,7 @@ pub const ALL: [Scenario; 14] = [
     ("dispatch", dispatch::run),
     ("sharing", sharing::run),
     ("wake-up", wake_up::run),
+    ("calls", calls::spinning),
+    ("calls-waiting", calls::waiting),
+    ("calls-outstanding", calls::outstanding),
 ];

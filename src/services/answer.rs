@@ -1,8 +1,10 @@
 //! A request on its way, and the promise of one answer.
 
+use std::sync::Arc;
+
 use super::request::Request;
 use crate::ring::{Awaited, Idle, Promise};
-use crate::sync::{Mutex, contain};
+use crate::sync::{CachePadded, Counter, Mutex, contain};
 
 /// Why there is no reply.
 pub(crate) enum Fault<R> {
@@ -63,26 +65,61 @@ impl<R: Request> Drop for Promised<R> {
     }
 }
 
+/// Requests of one service whose callers have gone: whether there may be any in a mailbox.
+///
+/// To ask a promise whether it is abandoned takes the line that its caller looks at away from there, which costs
+/// as much as a message. So it is asked only while more callers have gone than were missed. Relaxed: who serves
+/// a request of a caller that goes just then answers it in vain.
+#[derive(Debug, Default)]
+pub(crate) struct Absences {
+    /// Callers that have gone.
+    gone: CachePadded<Counter>,
+    /// Those that were missed since.
+    missed: CachePadded<Counter>,
+}
+
+impl Absences {
+    /// Whether a promise may be abandoned.
+    #[inline(always)]
+    pub(crate) fn may_be(&self) -> bool {
+        self.gone.get() != self.missed.get()
+    }
+
+    /// Notes that a promise was found abandoned.
+    pub(crate) fn miss(&self) {
+        self.missed.add(1);
+    }
+}
+
 /// Places for answers that are not in use.
-pub(crate) struct Pool<R: Request>(Mutex<Vec<Idle<Answer<R>>>>);
+pub(crate) struct Pool<R: Request> {
+    free: Mutex<Vec<Idle<Answer<R>>>>,
+    absences: Arc<Absences>,
+}
 
 impl<R: Request> Pool<R> {
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(Vec::new()))
+    pub(crate) fn new(absences: &Arc<Absences>) -> Self {
+        Self {
+            free: Mutex::new(Vec::new()),
+            absences: Arc::clone(absences),
+        }
     }
 
     pub(crate) fn take(&self) -> Idle<Answer<R>> {
-        let idle = self.0.lock().pop();
+        let idle = self.free.lock().pop();
         idle.unwrap_or_else(Idle::new)
     }
 
     pub(crate) fn put(&self, idle: Idle<Answer<R>>) {
-        self.0.lock().push(idle);
+        self.free.lock().push(idle);
     }
 
-    /// Awaits an answer no longer; one that is there is dropped, by the caller.
+    /// Awaits an answer no longer; gives out one that is there.
     pub(crate) fn abandon(&self, awaited: Awaited<Answer<R>>) -> Option<Answer<R>> {
+        // Before it is, so that it is found.
+        self.absences.gone.add(1);
         let (answer, idle) = awaited.abandon()?;
+        self.absences.miss();
         self.put(idle);
         Some(answer)
     }

@@ -184,19 +184,21 @@ impl<R: Request> Client<R> {
                 return Err((error, None));
             }
         };
-        let answer = if ticket::wait(&sent.awaited, self.wait, deadline) {
-            sent.awaited.take().ok()
-        } else {
-            // It may have come just now.
-            sent.awaited.abandon()
+        ticket::wait(&sent.awaited, self.wait, deadline);
+        let answer = match sent.awaited.take() {
+            Ok((answer, idle)) => {
+                self.spare.set(Some(idle));
+                Some(answer)
+            }
+            // It may come just now.
+            Err(awaited) => self.pool.abandon(awaited),
         };
-        let Some((answer, idle)) = answer else {
+        let Some(answer) = answer else {
             if let Some(instance) = sent.watched {
                 instance.failed();
             }
             return Err((CallError::Timeout, Some(sent.to)));
         };
-        self.spare.set(Some(idle));
         answer.map_err(|fault| (CallError::from(fault), Some(sent.to)))
     }
 
@@ -402,9 +404,9 @@ impl<R: Request> Client<R> {
     pub(crate) fn new(service: Arc<Service<R>>, wait: WaitStrategy, balancer: Balancer<R>) -> Self {
         balancer.begin_at(service.next_client());
         let client = Self {
+            pool: Arc::new(Pool::new(service.absences())),
             service,
             known: RefCell::new((u64::MAX, Arc::new([]))),
-            pool: Arc::new(Pool::new()),
             spare: Cell::new(None),
             wait,
             balancer,

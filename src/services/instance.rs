@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::answer::{Answer, Asked, Fault, Promised};
+use super::answer::{Absences, Answer, Asked, Fault, Promised};
 use super::breaker::Breaker;
 use super::news::{News, ServiceChange};
 use super::request::Request;
@@ -15,6 +15,7 @@ pub(crate) struct Instance<R: Request> {
     pub(crate) id: u64,
     pub(crate) name: Option<Arc<str>>,
     news: Arc<News>,
+    absences: Arc<Absences>,
     breaker: Option<Breaker>,
     pub(crate) mailbox: Mailbox<Asked<R>>,
     /// The thread that serves, 0 before it began: who would wait for itself finds itself here.
@@ -68,6 +69,7 @@ impl Numbers {
 impl<R: Request> Instance<R> {
     pub(crate) fn open(
         news: &Arc<News>,
+        absences: &Arc<Absences>,
         settings: InstanceSettings<'_>,
     ) -> (Self, Inbox<Asked<R>>) {
         let InstanceSettings {
@@ -82,6 +84,7 @@ impl<R: Request> Instance<R> {
             id,
             name: name.map(Arc::from),
             news: Arc::clone(news),
+            absences: Arc::clone(absences),
             breaker,
             mailbox,
             thread: Counter::default(),
@@ -115,6 +118,7 @@ impl<R: Request> Instance<R> {
         let unheard = promised.answer(Ok(reply));
         self.numbers.replied.add(1);
         if unheard.is_err() {
+            self.absences.miss();
             self.numbers.late.add(1);
         } else if self.breaker.as_ref().is_some_and(Breaker::succeeded) {
             self.tell(ServiceChange::Restored);
@@ -199,13 +203,23 @@ impl<R: Request> Instance<R> {
 
     fn answer_fault(&self, promised: &mut Promised<R>, answer: Answer<R>) {
         let unheard = promised.answer(answer);
+        if unheard.is_err() {
+            self.absences.miss();
+        }
         // It may hold the request.
         contain(|| drop(unheard));
+    }
+
+    /// Whether the caller of a request has gone.
+    #[inline(always)]
+    pub(crate) fn is_abandoned(&self, asked: &Asked<R>) -> bool {
+        self.absences.may_be() && asked.promised.is_abandoned()
     }
 
     /// Drops a request whose caller has gone before it was served.
     #[cold]
     pub(crate) fn drop_abandoned(&self, asked: Asked<R>) {
+        self.absences.miss();
         self.numbers.abandoned.add(1);
         contain(|| drop(asked));
     }

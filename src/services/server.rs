@@ -45,7 +45,7 @@ pub struct Server<R: Request> {
 
 impl<R: Request> Server<R> {
     pub(crate) fn join(service: &Arc<Service<R>>, settings: InstanceSettings<'_>) -> Self {
-        let (instance, inbox) = Instance::open(service.news(), settings);
+        let (instance, inbox) = Instance::open(service.news(), service.absences(), settings);
         let instance = Arc::new(instance);
         service.join(&instance);
         Self {
@@ -128,7 +128,7 @@ impl<R: Request> Server<R> {
         self.instance.note_thread();
         loop {
             match self.inbox.take() {
-                Ok(Some(asked)) if asked.promised.is_abandoned() => {
+                Ok(Some(asked)) if self.instance.is_abandoned(&asked) => {
                     self.instance.drop_abandoned(asked);
                 }
                 Ok(Some(asked)) => return Ok(Some(asked)),
@@ -211,7 +211,7 @@ impl<R: Request> Drop for Server<R> {
         inbox.take_fence_away();
         loop {
             match inbox.take() {
-                Ok(Some(asked)) if asked.promised.is_abandoned() => {
+                Ok(Some(asked)) if instance.is_abandoned(&asked) => {
                     instance.drop_abandoned(asked);
                 }
                 Ok(Some(asked)) => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::answer::Asked;
+use super::answer::{Absences, Asked};
 use super::instance::Instance;
 use super::news::{Herald, News, ServiceChange};
 use super::request::Request;
@@ -17,6 +17,7 @@ pub(crate) type Instances<R> = Arc<[Arc<Instance<R>>]>;
 /// Everything of one request type and name on one bus.
 pub(crate) struct Service<R: Request> {
     news: Arc<News>,
+    absences: Arc<Absences>,
     roster: Mutex<Roster<R>>,
     /// Counts the changes of the roster; written under its lock.
     version: AtomicU64,
@@ -33,6 +34,7 @@ impl<R: Request> Service<R> {
     pub(crate) fn new(name: Option<&str>, closed: bool, herald: Option<Herald>) -> Self {
         Self {
             news: News::new::<R>(name, herald),
+            absences: Arc::default(),
             roster: Mutex::new(Roster {
                 closed,
                 instances: Arc::new([]),
@@ -54,6 +56,10 @@ impl<R: Request> Service<R> {
 
     pub(crate) fn news(&self) -> &Arc<News> {
         &self.news
+    }
+
+    pub(crate) fn absences(&self) -> &Arc<Absences> {
+        &self.absences
     }
 
     pub(crate) fn snapshot(&self) -> ServiceSnapshot {

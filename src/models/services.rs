@@ -286,6 +286,23 @@ fn server_leaves() {
     });
 }
 
+/// All servers go while a request is sent: its caller gets it back, and is not told of an overload.
+#[test]
+fn servers_leave() {
+    explore(Some(2), || {
+        let service = service();
+        let servers = [server(&service, 0), server(&service, 1)];
+        let client = client(&service);
+        let leaving = thread::spawn(move || drop(servers));
+        let error = client.call(Double(7), LONG).expect_err("nobody serves it");
+        assert!(matches!(
+            error,
+            CallError::Closed(Double(7)) | CallError::NoResponder(Double(7))
+        ));
+        leaving.join().unwrap();
+    });
+}
+
 /// One of two servers goes while a request is sent, to it or to the other: the other one answers.
 #[test]
 fn server_leaves_another() {

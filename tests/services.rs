@@ -797,3 +797,25 @@ fn key_that_panics_leaves_the_client_working() {
     }
     assert_eq!(ticket.wait(), Ok(4));
 }
+
+#[test]
+fn request_is_not_handed_on_to_its_waiting_caller() {
+    finishes("the caller", || {
+        let bus = Bus::new();
+        let leaving = bus.serve::<Double>();
+        let calling = {
+            let bus = bus.clone();
+            thread::spawn(move || {
+                let mut own = bus.serve::<Double>();
+                assert_eq!(own.try_recv().unwrap_err(), TryRecvError::Empty);
+                let answer = bus.client::<Double>().call(Double(1), LONG);
+                assert_eq!(own.try_recv().unwrap_err(), TryRecvError::Empty);
+                answer
+            })
+        };
+        let waits = || bus.services()[0].instances[0].waiting == 1;
+        common::wait_until("the request is there", waits);
+        drop(leaving);
+        assert_eq!(calling.join().unwrap(), Err(CallError::Closed(Double(1))));
+    });
+}

@@ -21,6 +21,8 @@ pub(crate) type Answer<R> = Result<<R as Request>::Reply, Fault<R>>;
 pub(crate) struct Asked<R: Request> {
     pub(crate) request: R,
     pub(crate) promised: Promised<R>,
+    /// The thread that has sent it, and may wait for it: it is not handed on to that one.
+    pub(crate) caller: u64,
 }
 
 /// The promise of an answer; dropped without one, it answers that the call was cancelled.

@@ -27,7 +27,9 @@ pub struct Responder<R: Request> {
 
 impl<R: Request> Call<R> {
     pub(crate) fn new(asked: Asked<R>, instance: Arc<Instance<R>>) -> Self {
-        let Asked { request, promised } = asked;
+        let Asked {
+            request, promised, ..
+        } = asked;
         Self {
             request,
             responder: Responder { promised, instance },

@@ -17,6 +17,7 @@ use super::ticket::{self, Ticket};
 use crate::bus::Bus;
 use crate::channel::{Patience, Refusal, WaitStrategy};
 use crate::ring::{Awaited, Idle};
+use crate::sync::thread_id;
 
 /// Asks those that serve a request.
 ///
@@ -279,6 +280,7 @@ impl<R: Request> Client<R> {
         let mut asked = Asked {
             request,
             promised: Promised::new(promise),
+            caller: thread_id(),
         };
         // The plainest case, as the other would do it, with less to carry on the way.
         let known = self.known.borrow();
@@ -378,7 +380,9 @@ impl<R: Request> Client<R> {
             }
         };
         drop(known);
-        let Asked { request, promised } = asked;
+        let Asked {
+            request, promised, ..
+        } = asked;
         let idle = awaited.unite(promised.into_promise());
         Err(Unsent { why, request, idle })
     }

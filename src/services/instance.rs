@@ -93,10 +93,16 @@ impl<R: Request> Instance<R> {
         (instance, inbox)
     }
 
+    /// Whether a thread was the last to pull it.
+    #[inline]
+    pub(crate) fn is_served_by(&self, thread: u64) -> bool {
+        self.thread.get() == thread
+    }
+
     /// Whether the calling thread was the last to pull it.
     #[inline]
     pub(crate) fn is_served_here(&self) -> bool {
-        self.thread.get() == thread_id()
+        self.is_served_by(thread_id())
     }
 
     /// Notes that the calling thread pulls.
@@ -235,6 +241,7 @@ impl<R: Request> Instance<R> {
             let Asked {
                 request,
                 mut promised,
+                ..
             } = back;
             self.answer_fault(&mut promised, Err(Fault::Closed(request)));
         }

@@ -27,9 +27,9 @@ use crate::sync::{Waiter, contain};
 /// # Leaving
 ///
 /// Dropping a server takes the instance out of its service. Calls that it has taken stay to be answered.
-/// Requests that it has not taken are given to the other instances that have room, the least busy first;
-/// without any their callers get them back, with `Closed`. So every request gets exactly one answer, however
-/// its server goes.
+/// Requests that it has not taken are given to the other instances that have room, the least busy first, but to
+/// none that their own caller serves; without any their callers get them back, with `Closed`. So every request
+/// gets exactly one answer, however its server goes.
 ///
 /// One that is to finish what it has is [closed](Self::close) instead, and dropped when it is told `Closed`.
 ///

@@ -139,12 +139,16 @@ impl<R: Request> Service<R> {
         self.version.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Gives a request to the least busy of those that have room.
+    /// Gives a request to the least busy of those that have room, but to none that its caller serves, who may be
+    /// waiting for it.
     pub(crate) fn give(&self, mut asked: Asked<R>) -> Result<(), Asked<R>> {
         let (_, Some(instances)) = self.instances() else {
             return Err(asked);
         };
-        let mut order: Vec<_> = instances.iter().collect();
+        let mut order: Vec<_> = instances
+            .iter()
+            .filter(|instance| !instance.is_served_by(asked.caller))
+            .collect();
         order.sort_by_key(|instance| instance.outstanding());
         for instance in order {
             match instance.mailbox.send(Patience::Try, asked) {

@@ -49,7 +49,9 @@ impl<S> Context<S> {
     {
         let answer =
             move |server: &mut Server<R>, state: &mut S, asked: Asked<R>, cx: &mut Self| {
-                let Asked { request, promised } = asked;
+                let Asked {
+                    request, promised, ..
+                } = asked;
                 let mut answering = Answering {
                     instance: server.instance(),
                     promised,

@@ -6,7 +6,7 @@ use crate::sync::contain;
 impl<S> Context<S> {
     /// Has publishers know that this thread reads its subscriptions, also those that it has not come to.
     pub(crate) fn attend(&mut self) {
-        for index in 0..self.schedule.len() {
+        for index in 0..self.slots.len() {
             if let Some(source) = self.slots.source_mut(index) {
                 source.attend();
             }
@@ -14,13 +14,10 @@ impl<S> Context<S> {
     }
 
     /// Events that wait for its handlers.
-    pub(crate) fn pending(&self) -> u64 {
-        let scheduled = (0..self.schedule.len()).filter(|index| self.schedule.contains(*index));
-        let foreign = self.foreign.iter().map(|id| id.index());
-        scheduled
-            .chain(foreign)
-            .filter_map(|index| self.slots.source(index))
-            .map(|source| source.pending())
+    pub(crate) fn pending(&mut self) -> u64 {
+        let sources = 0..self.slots.len();
+        sources
+            .filter_map(|index| Some(self.slots.source_mut(index)?.pending()))
             .sum()
     }
 

@@ -533,7 +533,7 @@ impl<T: Send + Sync + 'static> MergedSubscriber<T> {
     }
 
     /// Has publishers know who reads, also those of topics that it has not come to.
-    pub(super) fn note_thread(&mut self) {
+    fn note_thread(&mut self) {
         let me = thread_id();
         if self.thread != me {
             self.thread = me;
@@ -632,9 +632,10 @@ impl<T: Send + Sync + 'static> MergedSubscriber<T> {
         left
     }
 
-    /// How many events wait, also in topics that have not come to its notice.
+    /// How many events wait, also in topics that have not come to its notice before.
     #[cfg(feature = "services")]
-    pub(super) fn pending(&self) -> u64 {
+    pub(super) fn pending(&mut self) -> u64 {
+        self.gather();
         let members = self.members.iter().flatten();
         members.map(|member| member.subscriber.left()).sum()
     }

@@ -126,13 +126,13 @@ where
     }
 
     #[cfg(feature = "services")]
-    fn pending(&self) -> u64 {
+    fn pending(&mut self) -> u64 {
         self.subscriber.pending()
     }
 
     #[cfg(feature = "services")]
     fn attend(&mut self) {
-        self.subscriber.note_thread();
+        self.subscriber.gather();
     }
 }
 

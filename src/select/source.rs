@@ -58,7 +58,7 @@ pub(crate) trait Source<S>: Send {
 
     /// How many events wait when there is no fence.
     #[cfg(feature = "services")]
-    fn pending(&self) -> u64 {
+    fn pending(&mut self) -> u64 {
         self.left()
     }
 

@@ -462,7 +462,7 @@ pub use select::{
 
 #[cfg(feature = "services")]
 pub use services::{
-    Balance, Call, CallError, Client, ClientBuilder, Idempotent, InstanceSnapshot, OnFailure,
+    Balance, Call, CallError, Client, ClientBuilder, Idempotent, InstanceSnapshot, OnFailure, Pool,
     ReplyError, Request, Responder, Restarts, SendError, SendTimeoutError, Server, ServerBuilder,
     ServiceChange, ServiceError, ServiceEvent, ServiceSnapshot, ShutdownReport, SlowHandler,
     StartError, Stream, StreamEnd, StreamSender, Ticket, TrySendError, Watchdog, Worker,

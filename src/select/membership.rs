@@ -119,6 +119,12 @@ where
     fn attend(&mut self) {
         self.member.note_thread();
     }
+
+    /// What waits is the group's.
+    #[cfg(feature = "services")]
+    fn pending(&mut self) -> u64 {
+        0
+    }
 }
 
 impl<T: Send + Sync + 'static> GroupMember<T> {

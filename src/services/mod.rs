@@ -27,6 +27,7 @@
 //! | file             | what                                                    |
 //! |------------------|---------------------------------------------------------|
 //! | `worker`, `worker_builder` | a named thread that runs a reactor            |
+//! | `pool`           | several, over a group                                   |
 //! | `run`, `restarts` | running, and running again after a panic               |
 //! | `post`           | what a worker and the other threads know of each other  |
 //! | `crew`           | the workers of a bus                                    |
@@ -48,6 +49,7 @@ mod directory;
 mod error;
 pub(crate) mod instance;
 mod news;
+mod pool;
 pub(crate) mod post;
 mod request;
 mod restarts;
@@ -72,6 +74,7 @@ pub use error::{
     CallError, ReplyError, SendError, SendTimeoutError, ServiceError, StartError, TrySendError,
 };
 pub use news::{ServiceChange, ServiceEvent};
+pub use pool::Pool;
 pub use request::{Idempotent, Request};
 pub use restarts::{OnFailure, Restarts};
 pub use server::{Server, ServerBuilder};

@@ -21,15 +21,16 @@ pub struct ShutdownReport {
 }
 
 impl ShutdownReport {
-    /// Whether every worker has drained, and no subscriber anywhere has something to read.
+    /// Whether every worker has drained, and no subscriber or group anywhere has something to read.
     pub fn is_complete(&self) -> bool {
-        let mut subscribers = self
-            .topics
-            .topics
-            .iter()
-            .flat_map(|topic| &topic.subscribers);
+        let mut topics = self.topics.topics.iter();
         self.workers.iter().all(WorkerSnapshot::is_drained)
-            && subscribers.all(|subscriber| subscriber.pending == 0)
+            && topics.all(|topic| {
+                let mut subscribers = topic.subscribers.iter();
+                let mut groups = topic.groups.iter();
+                subscribers.all(|subscriber| subscriber.pending == 0)
+                    && groups.all(|group| group.pending == 0)
+            })
     }
 }
 

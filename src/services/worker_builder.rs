@@ -44,6 +44,21 @@ impl<'a> WorkerBuilder<'a> {
         }
     }
 
+    pub(super) fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// The builder of one of several workers that are alike.
+    pub(super) fn again<'b>(&'b self, name: &'b str, number: usize) -> WorkerBuilder<'b> {
+        let mut rules = self.rules;
+        rules.core = rules.core.map(|core| core.saturating_add(number));
+        WorkerBuilder {
+            bus: self.bus,
+            name,
+            rules,
+        }
+    }
+
     /// Has the thread run on this core and no other; cores count from 0. By default it runs where the thread
     /// that spawns it may.
     ///

@@ -59,7 +59,8 @@ pub struct WorkerSnapshot {
     pub delivered: u64,
     /// Events that its handlers have not been given: those that wait now, or that waited when it ended. Of
     /// one that runs, those of the topics of its own bus; and the handful that its running handler was called
-    /// with counts as waiting until that call is over.
+    /// with counts as waiting until that call is over. What waits in a
+    /// group is not any one worker's; it is told with the group.
     pub undelivered: u64,
     /// Events from its [outbox](crate::Context::publish) that found no room before it ended, or whose topic
     /// closed before.

@@ -22,6 +22,10 @@ pub fn spinning(plan: &mut Plan) -> Section {
             let there = only(ours::exclusive::<1>(Spin, 1));
             round_trip(there, only(ours::exclusive::<1>(Spin, 1)))
         }),
+        ("two shared rings", "publish, poll(1)", || {
+            let there = only(ours::shared::<1>(Spin, 1));
+            round_trip(there, only(ours::shared::<1>(Spin, 1)))
+        }),
         ("ringbus", "call, try_recv", calls::spinning),
     ];
     let rows = duet::play(&lineup, Entry::each(&lineup, Load::Flat), CALLS, plan);

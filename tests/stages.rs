@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use common::{assert_conserved, finishes, let_others_park, numbers, wait_until};
 use ringbus::{
-    Budget, Bus, Ended, Overflow, PollError, Reactor, RecvError, RecvTimeoutError, Stage, Start,
-    SubscribeError, Subscriber, Topic, TryRecvError, WaitStrategy, select,
+    Budget, Bus, Ended, ExclusivePublisher, Overflow, PollError, Reactor, RecvError,
+    RecvTimeoutError, Stage, Start, SubscribeError, Subscriber, Topic, TryRecvError, WaitStrategy,
+    select,
 };
 
 /// A topic, and the bus that closes it when it goes.
@@ -42,6 +43,12 @@ fn publish(topic: &Topic<u64>, events: std::ops::Range<u64>) {
     for event in events {
         topic.publish(event).expect("there is room");
     }
+}
+
+/// Takes a sequence for no event: a build that panics.
+fn leave_a_gap(publisher: &mut ExclusivePublisher<u64>) {
+    let build = || publisher.publish_with(|| std::panic::resume_unwind(Box::new("no event")));
+    assert!(catch_unwind(AssertUnwindSafe(build)).is_err());
 }
 
 /// The number of events of a load: many laps of the rings here.
@@ -663,21 +670,62 @@ fn close_drains_through_all_stages() {
 }
 
 #[test]
+fn gap_in_the_middle_of_a_load_shows_no_stage_an_old_event() {
+    let (_bus, topic) = topic(8);
+    let mut journal = topic.subscribe();
+    let mut replicate = after(&topic, &[&journal.stage()]);
+    let mut act = after(&topic, &[&replicate.stage()]);
+    let mut publisher = topic.exclusive_publisher().expect("it is the only one");
+    let mut published = Vec::new();
+    for event in 0..1000 {
+        // Long after the slots were first used, so that an older event lies under the gap.
+        if event % 100 == 99 {
+            leave_a_gap(&mut publisher);
+        }
+        publisher.publish(event).expect("there is room");
+        published.push(event);
+        if event % 4 == 3 {
+            assert_eq!(drain(&mut journal), published);
+            assert_eq!(drain(&mut replicate), published);
+            assert_eq!(drain(&mut act), published);
+            published.clear();
+        }
+    }
+    assert_conserved(&topic);
+}
+
+#[test]
+fn downstream_that_starts_before_its_upstream_joined_reads_everything() {
+    let bus = Bus::new();
+    let topic = bus.topic_builder().capacity(8).retain(8).keep_open().open();
+    let topic = topic.expect("the topic opens");
+    let mut publisher = topic.exclusive_publisher().expect("it is the only one");
+    publisher
+        .publish_batch([0, 1, 2, 3])
+        .expect("there is room");
+    leave_a_gap(&mut publisher);
+    publisher.publish_batch([4, 5]).expect("there is room");
+    let mut journal = topic.subscribe();
+    let mut replay = topic
+        .subscriber()
+        .start(Start::Oldest)
+        .after(&journal)
+        .open()
+        .expect("the subscriber opens");
+    publisher.publish_batch([6, 7]).expect("there is room");
+    assert_eq!(drain(&mut journal), [6, 7]);
+    assert_eq!(drain(&mut replay), [0, 1, 2, 3, 4, 5, 6, 7]);
+}
+
+#[test]
 fn gaps_pass_a_pipeline() {
     let (_bus, topic) = topic(8);
     let mut journal = topic.subscribe();
     let mut act = after(&topic, &[&journal.stage()]);
     let mut publisher = topic.exclusive_publisher().expect("it is the only one");
-    // A build that panics leaves a gap.
-    let gap = |publisher: &mut ringbus::ExclusivePublisher<u64>| {
-        let built = catch_unwind(AssertUnwindSafe(|| {
-            publisher.publish_with(|| std::panic::resume_unwind(Box::new("no event")))
-        }));
-        assert!(built.is_err());
-    };
-    gap(&mut publisher);
+    leave_a_gap(&mut publisher);
     publisher.publish(1).unwrap();
-    gap(&mut publisher);
+    leave_a_gap(&mut publisher);
     assert_eq!(drain(&mut act), []);
     assert_eq!(drain(&mut journal), [1]);
     assert_eq!(drain(&mut act), [1]);

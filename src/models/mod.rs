@@ -21,6 +21,7 @@ mod stages;
 mod state;
 mod timeline;
 mod topic;
+mod vouching;
 mod wait;
 #[cfg(feature = "services")]
 mod workers;

@@ -36,6 +36,10 @@
 //!   set before the cursor passes it, and lifted when all of the portion is handled, whoever does so. A plan
 //!   walks over all seats once more after it has seen the cursors of groups. With keys the cursor itself passes
 //!   only what is handled. What one worker leaves and another goes on with is handed over under a lock.
+//! - **R13** Who comes after others takes it from them that there is an event, and does not look at its stamp, only
+//!   if one of them that has not left has passed the sequence, and had not when it was named: then it has seen the
+//!   stamp of it, or has that from one before it. Holes are counted before their stamps say so; so if none is
+//!   counted after the look at the others, what they have passed are events (edges `publish`, `after`).
 //! - **R14** Of each turn of a handover there is one promise and one awaiting side. The value is the promise's
 //!   until it settles the turn, and again if it finds the turn abandoned then; else it is the awaiting side's,
 //!   which takes it once, after it saw the turn settled. The next turn begins when that is done.
@@ -57,7 +61,7 @@
 //! | `unpin`   | `Member::set_pin`            | `Member::pin`          | the reader is done with the pin | `lossy::drop_oldest_2_slots`    |
 //! | `count`   | `Member::count_lost`         | `Member::lost_before`  | the number of lost events       | `lossy::drop_oldest_2_slots`, `group::loss_is_told_before_the_event` |
 //! | `enter`   | `Member::enter`              | `Member::cursor`       | the seat's words are reset      | `join::seat_is_taken_again`     |
-//! | `after`   | `Member::{advance, leave}`   | `Member::cursor`       | what an upstream or editor did  | `stages::downstream_comes_after_capacity_1`, `editors_alone_touch_an_event`, `group::members_come_after_an_editor` |
+//! | `after`   | `Member::{advance, leave}`   | `Member::cursor`       | what an upstream or editor did, and saw | `stages::downstream_comes_after_capacity_1`, `editors_alone_touch_an_event`, `group::members_come_after_an_editor`, `vouching::*` |
 //! | `again`   | `Member::enter`              | `Member::generation`   | the seat's last member has left | `stages::seat_of_an_upstream_is_taken_again` |
 //! | `stop`    | `Tail::raise_limit`          | `Tail::limit`          | the plan's look at the slots    | `shared::claim_below_the_stop_of_another` |
 //! | `horizon` | `Ring::announce_horizon`     | `View::open`           | the claims before the plan      | none: see `ci/mutants/orderings.txt` |
@@ -109,8 +113,7 @@ pub(crate) use worker::{Handed, Taken, Worker};
 pub(crate) use writer::{Claimed, SoleWriter, Turn};
 
 use crate::sync::{
-    Arc, AtomicBool, AtomicU64, Barrier, CachePadded, Counter, Mutex, MutexGuard, OnceCell,
-    Ordering,
+    Arc, AtomicBool, AtomicU64, Barrier, CachePadded, Mutex, MutexGuard, OnceCell, Ordering,
 };
 use gate::Gate;
 use members::Members;
@@ -147,8 +150,8 @@ pub(crate) struct Ring<T> {
     editors: Box<[Upstream]>,
     /// The plan of shared publishers; a sole writer has its own.
     gate: Mutex<Gate>,
-    /// Sequences that were skipped.
-    holes: Counter,
+    /// Sequences that were skipped; raised before the slot says so (R13).
+    holes: AtomicU64,
     /// The places of the events, if the ring shares a sequencer.
     places: Option<Places>,
     /// The ring that goes on where this one ends.
@@ -190,7 +193,7 @@ impl<T> Ring<T> {
             members: Members::new(slots),
             editors: Box::default(),
             gate: Mutex::new(Gate::new(first)),
-            holes: Counter::default(),
+            holes: AtomicU64::new(0),
             places: sequencer.map(|sequencer| Places::new(sequencer, slots, first)),
             successor: OnceCell::new(),
         }
@@ -203,7 +206,12 @@ impl<T> Ring<T> {
 
     /// Sequences that carry no event.
     pub(crate) fn holes(&self) -> u64 {
-        self.holes.get()
+        self.holes.load(Ordering::Relaxed)
+    }
+
+    /// To be called before the stamps of the holes say so (R13).
+    fn count_holes(&self, holes: u64) {
+        self.holes.fetch_add(holes, Ordering::Relaxed);
     }
 
     /// Refuses every later claim; readers end where the last accepted claim ended.

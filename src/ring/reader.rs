@@ -78,6 +78,8 @@ pub(crate) struct Reader<T> {
     /// Nothing at or behind this sequence is looked at: the fence, or what the upstreams have not passed.
     /// Never beyond the latter (R7).
     pub(super) limit: u64,
+    /// From here to the limit there are only events (R13).
+    vouched_from: u64,
     fence: u64,
     upstreams: Upstreams,
     /// Whether it waits for upstreams.
@@ -321,7 +323,8 @@ impl<T> Reader<T> {
     /// Shows up to `max` events in a row, without holes, to `f`, for a lossless reader, until `f` breaks;
     /// tells how many.
     ///
-    /// The stamps are looked at first, so that the loop over the events keeps its state in registers.
+    /// The stamps are looked at first, so that the loop over the events keeps its state in registers; not at all
+    /// where the upstreams have seen that there are events.
     #[inline(always)]
     pub(crate) fn show_run(
         &mut self,
@@ -336,6 +339,7 @@ impl<T> Reader<T> {
             end: told,
             account,
             limit,
+            vouched_from,
             ..
         } = self;
         let first = *next;
@@ -346,8 +350,12 @@ impl<T> Reader<T> {
         // when the panic is caught.
         let slot = |sequence: u64| slots.get(sequence as usize & (slots.len() - 1));
         let mut end = first;
-        while end - first < max && slot(end).is_some_and(|slot| slot.stamp().is_event(end)) {
-            end += 1;
+        if first >= *vouched_from {
+            end += max;
+        } else {
+            while end - first < max && slot(end).is_some_and(|slot| slot.stamp().is_event(end)) {
+                end += 1;
+            }
         }
         let mut run = Run {
             member: seat.member(),
@@ -360,8 +368,8 @@ impl<T> Reader<T> {
             let Some(slot) = slot(sequence) else { break };
             // Passed before user code may unwind.
             run.next = sequence + 1;
-            // SAFETY: the stamp of this event was seen above (R2), and the reader tells publishers that it
-            // has passed the sequence when `run` is dropped, which is after this (R4).
+            // SAFETY: the stamp of this event was seen above (R2), or by an upstream (R13), and the reader tells
+            // publishers that it has passed the sequence when `run` is dropped, which is after this (R4).
             let flow = unsafe { slot.read(|event| f(event, sequence)) };
             if flow.is_break() {
                 break;

@@ -188,7 +188,7 @@ impl<T> Slot<T> {
     ///
     /// # Safety
     ///
-    /// - The caller has seen a stamp that says that the slot holds an event (R2).
+    /// - The caller, or one it comes after, has seen a stamp that says that the slot holds an event (R2, R13).
     /// - No publisher writes the slot before `f` returns (R4, R5, R12).
     #[inline(always)]
     pub(crate) unsafe fn read<R>(&self, f: impl FnOnce(&T) -> R) -> R {

@@ -56,6 +56,8 @@ impl Upstream {
 #[derive(Debug, Default)]
 pub(super) struct Upstreams {
     list: Vec<Seen>,
+    /// How far the one that had come furthest was when it was added.
+    vouched_from: u64,
 }
 
 #[derive(Debug)]
@@ -68,11 +70,22 @@ struct Seen {
 impl Upstreams {
     pub(super) fn add(&mut self, upstream: &Upstream) {
         if !self.list.iter().any(|seen| seen.upstream.is(upstream)) {
+            let progress = upstream.progress();
+            if progress != EVERYTHING {
+                self.vouched_from = self.vouched_from.max(progress);
+            }
             self.list.push(Seen {
                 upstream: upstream.clone(),
-                progress: 0,
+                progress,
             });
         }
+    }
+
+    /// Each of them that has not left has passed what it has from here on since it was added; what is before, it may
+    /// have joined behind (R13).
+    #[inline]
+    pub(super) fn vouched_from(&self) -> u64 {
+        self.vouched_from
     }
 
     #[inline(always)]

@@ -335,11 +335,11 @@ impl<T> Ring<T> {
         if holes == 0 {
             return 0;
         }
+        self.count_holes(holes);
         for sequence in (from..plan.end).filter(|&sequence| gate.is_pinned(self, sequence)) {
             // SAFETY: the caller has just claimed the sequence, and skips it here, once (R1).
             unsafe { self.slot(sequence).skip(sequence) };
         }
-        self.holes.add(holes);
         holes
     }
 
@@ -360,10 +360,10 @@ impl<T> Ring<T> {
             if stepped && self.is_stepped_over(sequence) {
                 continue;
             }
+            self.count_holes(1);
             // SAFETY: the sequence is of the claim that is dropped, and is neither written nor skipped:
             // the claim is at `next`, and the plan's holes are passed over (R1).
             unsafe { self.slot(sequence).skip(sequence) };
-            self.holes.add(1);
         }
     }
 

@@ -54,7 +54,15 @@ impl<T> Reader<T> {
 
     #[inline(never)]
     fn limit_by_upstreams(&mut self) {
-        self.limit = self.fence.min(self.upstreams.look());
+        let passed = self.upstreams.look();
+        self.limit = self.fence.min(passed);
+        // Asked after the look, which shows the holes that the upstreams have passed (R13).
+        let only_events = self.ring.holes() == 0;
+        self.vouched_from = match passed {
+            EVERYTHING => u64::MAX,
+            _ if only_events => self.upstreams.vouched_from(),
+            _ => u64::MAX,
+        };
     }
 
     /// As `limit` will be when the upstreams have been looked at.

@@ -146,6 +146,7 @@ impl<T> Reader<T> {
             base: anchor,
             holes: 0,
             limit: u64::MAX,
+            vouched_from: u64::MAX,
             fence: u64::MAX,
             upstreams: Upstreams::default(),
             behind: false,

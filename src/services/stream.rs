@@ -242,16 +242,6 @@ impl<T: Send + 'static> Stream<T> {
             }
         }
     }
-
-    /// How many items wait to be received, about.
-    pub fn len(&self) -> usize {
-        self.inbox.left() as usize
-    }
-
-    /// Whether no item waits to be received now.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 impl<T: Send + 'static> Iterator for Stream<T> {
@@ -418,8 +408,6 @@ impl<T: Send + 'static> fmt::Debug for StreamSender<T> {
 
 impl<T: Send + 'static> fmt::Debug for Stream<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stream")
-            .field("len", &self.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Stream").finish_non_exhaustive()
     }
 }

@@ -23,8 +23,7 @@ use crate::report::Section;
 pub type Scenario = (&'static str, fn(&mut Plan) -> Section);
 
 /// All scenarios, in the order of the report.
-pub const ALL: [Scenario; 14] = [
-pub const ALL: [Scenario; 16] = [
+pub const ALL: [Scenario; 17] = [
     ("one-to-one", one_to_one::run),
     ("shared", shared::run),
     ("two-publishers", two_publishers::run),

@@ -124,15 +124,27 @@ fn request_that_nobody_serves_comes_back() {
 #[test]
 fn names_are_services_of_their_own() {
     let bus = Bus::new();
-    let mut left = bus.server_builder::<Double>().name("left").open().unwrap();
-    let right = bus.client_builder::<Double>().name("right").open().unwrap();
+    let mut left = bus
+        .server_builder::<Double>()
+        .service("left")
+        .open()
+        .unwrap();
+    let right = bus
+        .client_builder::<Double>()
+        .service("right")
+        .open()
+        .unwrap();
     assert!(matches!(
         right.start(Double(1)),
         Err(StartError::NoResponder(Double(1)))
     ));
     let plain = bus.client::<Double>();
     assert!(plain.start(Double(1)).is_err());
-    let client = bus.client_builder::<Double>().name("left").open().unwrap();
+    let client = bus
+        .client_builder::<Double>()
+        .service("left")
+        .open()
+        .unwrap();
     let ticket = client.start(Double(1)).unwrap();
     left.recv().unwrap().reply(2);
     assert_eq!(ticket.wait(), Ok(2));
@@ -146,11 +158,11 @@ fn names_are_services_of_their_own() {
     for (wrong, length) in [("", 0), (too_long.as_str(), 256)] {
         let error = ServiceError::Name(length);
         let server = bus.server_builder::<Double>();
-        assert_eq!(server.name(wrong).open().unwrap_err(), error);
+        assert_eq!(server.service(wrong).open().unwrap_err(), error);
         let server = bus.server_builder::<Double>();
         assert_eq!(server.instance(wrong).open().unwrap_err(), error);
         let client = bus.client_builder::<Double>();
-        assert_eq!(client.name(wrong).open().unwrap_err(), error);
+        assert_eq!(client.service(wrong).open().unwrap_err(), error);
     }
     let none = bus.server_builder::<Double>().capacity(0).open();
     assert_eq!(none.unwrap_err(), ServiceError::Capacity(0));
@@ -626,9 +638,9 @@ fn instances_call_each_other() {
             .iter()
             .enumerate()
             .map(|(place, name)| {
-                let server = bus.server_builder::<Chain>().name(*name).open().unwrap();
+                let server = bus.server_builder::<Chain>().service(*name).open().unwrap();
                 let next: Option<Client<Chain>> = (place > 0).then(|| {
-                    let next = bus.client_builder().name(NAMES[place - 1]);
+                    let next = bus.client_builder().service(NAMES[place - 1]);
                     next.open().unwrap()
                 });
                 thread::spawn(move || {
@@ -644,7 +656,7 @@ fn instances_call_each_other() {
                 })
             })
             .collect();
-        let client = bus.client_builder::<Chain>().name("a").open().unwrap();
+        let client = bus.client_builder::<Chain>().service("a").open().unwrap();
         for round in 0..100 {
             let answer = client.call(Chain(round), LONG).ok();
             let expected = format!("a{round} b{} c{}", round + 1, round + 2);

@@ -430,9 +430,12 @@ fn caller_waits_for_instances() {
 #[test]
 fn numbers_of_an_instance_add_up() {
     let bus = Bus::new();
-    let server = bus.server_builder::<Task>().name("tasks").instance("one");
+    let server = bus
+        .server_builder::<Task>()
+        .service("tasks")
+        .instance("one");
     let mut server = server.capacity(16).open().unwrap();
-    let client = bus.client_builder().name("tasks").open().unwrap();
+    let client = bus.client_builder().service("tasks").open().unwrap();
     let mut tickets = start(&client, 8);
     drop(tickets.remove(0)); // abandoned
     let served = server.recv().unwrap();

@@ -26,8 +26,8 @@ impl Acceptor {
     pub(crate) fn new(bus: &Bus, patience: Duration) -> Result<Self, ServiceError> {
         Ok(Self {
             bus: bus.clone(),
-            quotes: bus.client_builder().name(quote::SERVICE).open()?,
-            orders: bus.client_builder().name(order::SERVICE).open()?,
+            quotes: bus.client_builder().service(quote::SERVICE).open()?,
+            orders: bus.client_builder().service(order::SERVICE).open()?,
             patience,
         })
     }

@@ -47,12 +47,15 @@ pub(crate) fn spawn(
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     let server = bus
         .server_builder::<Order>()
-        .name(SERVICE)
+        .service(SERVICE)
         .instance(instance)
         .capacity(64)
         .eject_after(1, quote::EJECTED)
         .open()?;
-    let quotes = bus.client_builder::<Quote>().name(quote::SERVICE).open()?;
+    let quotes = bus
+        .client_builder::<Quote>()
+        .service(quote::SERVICE)
+        .open()?;
     let sales = sales.clone();
     let mut reactor = Reactor::new();
     reactor.serve(server, move |luck: &mut Luck, order, _| {

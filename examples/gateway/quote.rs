@@ -54,7 +54,7 @@ pub(crate) fn spawn(
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     let server = bus
         .server_builder::<Quote>()
-        .name(SERVICE)
+        .service(SERVICE)
         .instance(instance)
         .capacity(64)
         .eject_after(1, EJECTED)

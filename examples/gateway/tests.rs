@@ -26,7 +26,7 @@ fn get(client: &mut Client, url: &str) -> (u16, Value) {
 
 /// An instance that nobody runs.
 fn idle(bus: &Bus, capacity: usize) -> Server<Quote> {
-    let server = bus.server_builder().name(quote::SERVICE);
+    let server = bus.server_builder().service(quote::SERVICE);
     server.capacity(capacity).open().unwrap()
 }
 

@@ -103,7 +103,8 @@ impl<R: Request> Client<R> {
     }
 
     /// As [`call`](Self::call), and sends the request again, up to `retries` times, when an instance panics in it,
-    /// drops it or leaves with it: to another one, if there is any that can take it. `timeout` is for all of it.
+    /// drops it or leaves with it: to another one, if there is any that can take it. `timeout` is for all of it. A
+    /// request that no instance takes, or that is not answered in time, is not sent again.
     ///
     /// ```
     /// use std::thread;
@@ -446,7 +447,7 @@ impl<'a, R: Request> ClientBuilder<'a, R> {
     }
 
     /// The service's name: 1 to [`MAX_NAME`](crate::MAX_NAME) bytes.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
+    pub fn service(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }

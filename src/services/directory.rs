@@ -197,8 +197,8 @@ impl Bus {
     /// }
     ///
     /// let bus = Bus::new();
-    /// let server = bus.server_builder::<Square>().name("squares").instance("first").open()?;
-    /// let _ticket = bus.client_builder::<Square>().name("squares").open()?.start(Square(7))?;
+    /// let server = bus.server_builder::<Square>().service("squares").instance("first").open()?;
+    /// let _ticket = bus.client_builder::<Square>().service("squares").open()?.start(Square(7))?;
     ///
     /// let services = bus.services();
     /// assert_eq!(services[0].name.as_deref(), Some("squares"));

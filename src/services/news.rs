@@ -10,7 +10,8 @@ use crate::sync::{Arc as SyncArc, AtomicU64, Ordering, contain};
 /// An instance has joined its service, has left it, was ejected or came back.
 ///
 /// These are the events of a topic of the bus, that of this type without a name. They are published without
-/// waiting: when a lossless subscriber is a full ring behind it misses some, which the numbers tell.
+/// waiting: when a lossless subscriber is a full ring behind it misses some, which the numbers tell. The topic
+/// closes with its bus; that the instances end then is not told one by one.
 ///
 /// ```
 /// use ringbus::{Bus, Request, ServiceChange, ServiceEvent};

@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 /// worker that is restarted up to a number of times [within](Self::within) a time has both its restarts and
 /// its pauses forgotten as they get older than that.
 ///
+/// Requests to an instance that a pausing worker serves wait in its mailbox. With
+/// [`eject_after`](crate::ServerBuilder::eject_after) one panic, for longer than the pause, they go to others.
+///
 /// ```
 /// use std::time::Duration;
 /// use ringbus::Restarts;

@@ -160,11 +160,11 @@ impl<R: Request> Server<R> {
     }
 
     /// The name of this instance, if it was given one.
-    pub fn name(&self) -> Option<&str> {
+    pub fn instance(&self) -> Option<&str> {
         self.instance.name.as_deref()
     }
 
-    pub(super) fn instance(&self) -> &Arc<Instance<R>> {
+    pub(super) fn shared(&self) -> &Arc<Instance<R>> {
         &self.instance
     }
 
@@ -246,8 +246,8 @@ impl<R: Request> fmt::Debug for Server<R> {
 /// }
 ///
 /// let bus = Bus::new();
-/// let server = bus.server_builder::<Square>().name("squares").capacity(1).open()?;
-/// let client = bus.client_builder::<Square>().name("squares").open()?;
+/// let server = bus.server_builder::<Square>().service("squares").capacity(1).open()?;
+/// let client = bus.client_builder::<Square>().service("squares").open()?;
 /// let first = client.start(Square(1))?;
 /// match client.start(Square(2)) {
 ///     Err(StartError::Overloaded(Square(back))) => assert_eq!(back, 2),
@@ -282,7 +282,7 @@ impl<'a, R: Request> ServerBuilder<'a, R> {
 
     /// The service's name: 1 to [`MAX_NAME`](crate::MAX_NAME) bytes. Services of one name and different request
     /// types are different services.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
+    pub fn service(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }

@@ -53,7 +53,7 @@ impl<S> Context<S> {
                     request, promised, ..
                 } = asked;
                 let mut answering = Answering {
-                    instance: server.instance(),
+                    instance: server.shared(),
                     promised,
                 };
                 let reply = handler(state, request, cx);
@@ -226,7 +226,7 @@ where
     }
 
     fn attend(&mut self) {
-        self.server.instance().note_thread();
+        self.server.shared().note_thread();
     }
 }
 

@@ -59,14 +59,17 @@ pub fn fan_out(
     (Publish(builder.build()), all)
 }
 
+/// Three pollers: behind the producer, and behind others or the producer.
+type Three<Second, Third> = (
+    Poll<SingleProducerBarrier, ALL, true>,
+    Poll<Second, ALL, true>,
+    Poll<Third, ALL, true>,
+);
+
 /// Creates a single-producer disruptor with three pollers, each of which depends on the one before.
 pub fn pipeline() -> (
     Single<SingleConsumerBarrier>,
-    (
-        Poll<SingleProducerBarrier, ALL, true>,
-        Poll<SingleConsumerBarrier, ALL, true>,
-        Poll<SingleConsumerBarrier, ALL, true>,
-    ),
+    Three<SingleConsumerBarrier, SingleConsumerBarrier>,
 ) {
     let builder = ::disruptor::build_single_producer(CAPACITY, empty, BusySpin);
     let (one, builder) = builder.new_event_poller();
@@ -81,11 +84,7 @@ pub fn pipeline() -> (
 /// Creates a single-producer disruptor with two pollers, and a third that depends on both.
 pub fn diamond() -> (
     Single<SingleConsumerBarrier>,
-    (
-        Poll<SingleProducerBarrier, ALL, true>,
-        Poll<SingleProducerBarrier, ALL, true>,
-        Poll<MultiConsumerBarrier, ALL, true>,
-    ),
+    Three<SingleProducerBarrier, MultiConsumerBarrier>,
 ) {
     let builder = ::disruptor::build_single_producer(CAPACITY, empty, BusySpin);
     let (left, builder) = builder.new_event_poller();

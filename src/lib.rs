@@ -444,7 +444,7 @@ pub use bus::{
 pub use channel::PlainReader;
 pub use channel::{
     Batch, BatchRest, Conflated, DeadLetter, Draft, Editor, ExclusivePublisher, GroupBuilder,
-    GroupError, GroupMember, GroupMeta, GroupSnapshot, Iter, MAX_CAPACITY, MAX_NAME,
+    GroupError, GroupMember, GroupMeta, GroupSnapshot, Iter, LetterCause, MAX_CAPACITY, MAX_NAME,
     MAX_OBSERVER_DEPTH, Meta, Observer, ObserverPanic, ObserverSnapshot, Overflow, PollError,
     PublishBatchError, PublishError, PublishTimeoutError, Publisher, PublisherError, RecvError,
     RecvTimeoutError, Redeliver, Stage, Start, State, StateReader, SubscribeError, Subscriber,

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::channel::{MAX_CAPACITY, MAX_NAME};
+use crate::channel::{MAX_CAPACITY, MAX_NAME, PublisherError};
 use crate::ring::MAX_SEQUENCE;
 
 /// Why a topic was not opened.
@@ -42,6 +42,18 @@ pub enum TopicError {
     /// The topic is to grow and to have editors.
     #[error("a topic that grows takes no editors")]
     GrowEdited,
+    /// The topic is to grow and to move what is missed to another one.
+    #[error("a topic that grows moves no missed events")]
+    GrowMissed,
+    /// Lanes are to move what is missed to a topic.
+    #[error("lanes move no missed events")]
+    MissedLanes,
+    /// The topic is to move what is missed to another one, and is open already.
+    #[error("topic is open already, where its missed events go was decided then")]
+    MissedOpen,
+    /// The topic that missed events are to go to takes none.
+    #[error("the topic for missed events takes none: {0}")]
+    MissedLetters(PublisherError),
     /// The first sequence is beyond the last one there is.
     #[error("first sequence must be below {MAX_SEQUENCE}, got {0}")]
     FirstSequence(u64),

@@ -63,7 +63,7 @@ const MIN_CAPACITY: usize = 64;
 /// ```
 #[derive(Debug)]
 #[must_use = "a builder opens a state when it is told to"]
-pub struct StateBuilder<'a, T> {
+pub struct StateBuilder<'a, T: Send + Sync + 'static> {
     topic: TopicBuilder<'a, T>,
 }
 

@@ -1,12 +1,11 @@
 //! A topic's name and settings.
 
-use std::marker::PhantomData;
-
 use super::error::TopicError;
 use super::lanes::Lanes;
 use super::registry::Registry;
 use crate::channel::{
-    Editor, MAX_CAPACITY, MAX_NAME, Settings, State, Timeline, Topic, WaitStrategy,
+    Core, DeadLetter, Editor, MAX_CAPACITY, MAX_NAME, Settings, State, Timeline, Topic,
+    WaitStrategy,
 };
 use crate::ring::MAX_SEQUENCE;
 
@@ -37,7 +36,7 @@ const STATE_CAPACITY: usize = 256;
 /// ```
 #[derive(Debug)]
 #[must_use = "a builder opens a topic when it is told to"]
-pub struct TopicBuilder<'a, T> {
+pub struct TopicBuilder<'a, T: Send + Sync + 'static> {
     registry: &'a Registry,
     name: Option<String>,
     capacity: Option<usize>,
@@ -47,7 +46,7 @@ pub struct TopicBuilder<'a, T> {
     keep_open: Option<bool>,
     first_sequence: Option<u64>,
     timeline: Option<Timeline>,
-    event: PhantomData<fn() -> T>,
+    missed_letters: Option<Topic<DeadLetter<T>>>,
 }
 
 impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
@@ -62,7 +61,7 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
             keep_open: None,
             first_sequence: None,
             timeline: None,
-            event: PhantomData,
+            missed_letters: None,
         }
     }
 
@@ -178,13 +177,55 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
         self
     }
 
+    /// Moves every event that a [`DropOldest`](crate::Overflow::DropOldest) subscriber or group misses to
+    /// `letters`, as a [`DeadLetter`] with the cause [`Missed`](crate::LetterCause::Missed); by default it is dropped.
+    ///
+    /// It goes there once, however many subscribers miss it, and whether or not others have read it. As they may
+    /// still be reading it when it is missed, it goes when its slot is needed again, which is up to as many events
+    /// later as the ring has slots: the publisher that needs the slot moves it, after its own event is published, and
+    /// never waits for that. What `letters` has no room for, or refuses, is dropped, and
+    /// [counted](crate::TopicSnapshot::dead_letters_lost). What was missed and lies in the ring when the last handle
+    /// of the topic goes is moved then, uncounted.
+    ///
+    /// What a subscriber's filter would have refused is missed too. What `Latest` skips is not, nor what was left
+    /// when a membership ended, by `Disconnect` or otherwise. A subscriber counts from the moment it begins to join:
+    /// what is overwritten meanwhile may go, though the subscriber would have begun with a later event.
+    ///
+    /// The topic must not be open yet. Publishing to it takes the way of a topic that has observers, which also
+    /// means that a batch is taken out of its iterator before any of it is published. A bus counts as a publisher of `letters` from then on, so that it stays open and gives out no exclusive
+    /// publisher. Events [that nobody listens to](crate::Topic::dead_letters_to) may go to the same topic.
+    ///
+    /// ```
+    /// use ringbus::{Bus, DeadLetter, LetterCause, Overflow};
+    ///
+    /// let bus = Bus::new();
+    /// let letters = bus.topic::<DeadLetter<u64>>();
+    /// let mut missed = letters.subscribe();
+    /// let ticks = bus.topic_builder::<u64>().capacity(64).missed_letters_to(&letters).open()?;
+    /// let mut screen = ticks.subscriber().overflow(Overflow::DropOldest).open()?;
+    ///
+    /// for tick in 0..65 {
+    ///     ticks.publish(tick)?;
+    /// }
+    /// let letter = missed.recv()?;
+    /// assert_eq!((letter.event, letter.sequence), (0, 0));
+    /// assert_eq!(letter.cause, LetterCause::Missed);
+    /// # let _ = screen.try_recv();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn missed_letters_to(mut self, letters: &Topic<DeadLetter<T>>) -> Self {
+        self.missed_letters = Some(letters.clone());
+        self
+    }
+
     /// Opens the topic, or finds it.
     ///
     /// # Errors
     ///
-    /// When the name, the capacity, the number of events to retain or the first sequence is out of its
-    /// bounds, when the topic is to grow and to retain events or to be on a timeline, when it is open already and
-    /// one of the settings given here differs, or when more lossy subscribers follow its name than it takes.
+    /// When the name, the capacity, the number of events to retain or the first sequence is out of its bounds; when
+    /// the topic is to grow and to retain events, to be on a timeline or to move missed events; when it is open
+    /// already, and one of the settings given here differs or missed events are to be moved; when the topic for these
+    /// is closed or has an exclusive publisher; or when more lossy subscribers follow its name than it takes.
     pub fn open(self) -> Result<Topic<T>, TopicError> {
         let settings = self.settings()?;
         if settings.grow_to.is_some() && self.timeline.is_some() {
@@ -192,6 +233,17 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
         }
         let name = self.name.as_deref();
         let timeline = self.timeline.as_ref();
+        if self.missed_letters.is_some() {
+            let topic = Topic::of(match timeline {
+                Some(timeline) => Core::on_timeline(name, settings, timeline.sequencer()),
+                None => Core::new(name, settings),
+            });
+            self.send_missed(&topic)?;
+            return match self.registry.add(name, &topic)? {
+                true => Ok(topic),
+                false => Err(TopicError::MissedOpen),
+            };
+        }
         let (topic, new) = self.registry.open_on::<T>(name, settings, timeline)?;
         if !new {
             self.check_against(topic.core().settings())?;
@@ -249,6 +301,7 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
         }
         let name = self.name.as_deref();
         let (topic, editors) = Editor::open(name, settings, names);
+        self.send_missed(&topic)?;
         if !self.registry.add(name, &topic)? {
             return Err(TopicError::Open);
         }
@@ -267,9 +320,12 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open).
+    /// As [`open`](Self::open), and when what is missed is to be moved.
     pub fn open_lanes(self) -> Result<Lanes<T>, TopicError> {
         let settings = self.settings()?;
+        if self.missed_letters.is_some() {
+            return Err(TopicError::MissedLanes);
+        }
         let (lanes, new) = self
             .registry
             .open_lanes::<T>(self.name.as_deref(), settings);
@@ -297,6 +353,17 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
             self.check_against(topic.core().settings())?;
         }
         Ok(state)
+    }
+
+    /// Has what is missed of a topic that nobody else has yet moved to where it is wanted.
+    fn send_missed(&self, topic: &Topic<T>) -> Result<(), TopicError> {
+        match &self.missed_letters {
+            None => Ok(()),
+            Some(_) if topic.core().settings().grow_to.is_some() => Err(TopicError::GrowMissed),
+            Some(letters) => topic
+                .send_missed_to(letters)
+                .map_err(TopicError::MissedLetters),
+        }
     }
 
     fn settings(&self) -> Result<Settings, TopicError> {

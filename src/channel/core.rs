@@ -231,6 +231,7 @@ impl<T> Core<T> {
     fn set_ring(&self, desk: &mut Desk, make: impl FnOnce(Shape) -> Arc<Ring<T>>) {
         let seal = self.unheard.seal();
         let ring = make(self.settings.shape(seal.next.min(MAX_SEQUENCE)));
+        self.mark_missed(&ring);
         desk.heard_from = seal.next;
         seal.keep();
         if desk.closed {

@@ -1,4 +1,4 @@
-//! Events that nobody listened to.
+//! Events that nobody listened to, and where they and the missed ones go.
 
 use std::fmt;
 
@@ -7,24 +7,42 @@ use super::error::PublisherError;
 use super::publish::{self, Announce, Patience, Refusal, Writer};
 use super::publisher::try_ambient;
 use super::topic::Topic;
-use crate::sync::{Arc, Counter, Mutex};
+use crate::ring::{Leftovers, Replaced};
+use crate::sync::{Arc, Counter, Mutex, OnceCell};
 
-/// An event that was published while its topic had no subscriber; see [`Topic::dead_letters_to`].
+/// An event that did not reach whom it might have; see [`Topic::dead_letters_to`] and
+/// [`TopicBuilder::missed_letters_to`](crate::TopicBuilder::missed_letters_to).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeadLetter<T> {
     /// The event.
     pub event: T,
+    /// What became of it.
+    pub cause: LetterCause,
     /// The name of its topic; `None` for the one found by its type alone.
     pub topic: Option<std::sync::Arc<str>>,
     /// Its sequence in its topic.
     pub sequence: u64,
 }
 
+/// Why an event is a [`DeadLetter`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LetterCause {
+    /// It was published while its topic had no subscriber.
+    Unheard,
+    /// It was overwritten before every [`DropOldest`](crate::Overflow::DropOldest) subscriber had taken it.
+    Missed,
+}
+
 /// Where a topic's dead letters go, and what became of them.
 pub(crate) struct DeadLetters<T> {
     /// Never locked while user code runs.
     sink: Mutex<Option<Arc<Sink<T>>>>,
+    /// Where events go that were missed; set before anybody else has the topic.
+    missed: OnceCell<(Arc<Sink<T>>, Leftovers<T>)>,
+    /// Room for what a batch replaces; kept, so that the next one allocates nothing.
+    spare: Mutex<Vec<Replaced<T>>>,
     delivered: Counter,
     lost: Counter,
     /// Sequences of the ring that carry no event, as it went here.
@@ -33,12 +51,42 @@ pub(crate) struct DeadLetters<T> {
 
 /// Takes an event and its sequence; tells whether there was room. Its type says nothing of the topic behind
 /// it, whose dead letters would be of yet another type, and so on.
-type Sink<T> = Box<dyn Fn(T, u64) -> bool + Send + Sync>;
+pub(super) struct Sink<T>(Box<dyn Fn(T, u64, LetterCause) -> bool + Send + Sync>);
+
+impl<T: Send + Sync + 'static> Sink<T> {
+    /// Into `letters`, of which the bus is a publisher from then on.
+    pub(super) fn of(
+        topic: Option<&str>,
+        letters: &Topic<DeadLetter<T>>,
+    ) -> Result<Self, PublisherError> {
+        let to = Arc::clone(letters.core());
+        to.register_ambient()?;
+        let topic = topic.map(std::sync::Arc::from);
+        Ok(Self(Box::new(move |event, sequence, cause| {
+            let letter = DeadLetter {
+                event,
+                cause,
+                topic: topic.clone(),
+                sequence,
+            };
+            // A letter that is refused is dropped here.
+            try_ambient(&to, letter).is_ok()
+        })))
+    }
+}
+
+impl<T> Sink<T> {
+    pub(super) fn send(&self, event: T, sequence: u64, cause: LetterCause) -> bool {
+        (self.0)(event, sequence, cause)
+    }
+}
 
 impl<T> DeadLetters<T> {
     pub(crate) fn new() -> Self {
         Self {
             sink: Mutex::new(None),
+            missed: OnceCell::new(),
+            spare: Mutex::new(Vec::new()),
             delivered: Counter::default(),
             lost: Counter::default(),
             in_ring: Counter::default(),
@@ -62,7 +110,39 @@ impl<T> DeadLetters<T> {
 
     fn deliver(&self, event: T, sequence: u64) {
         let sink = self.sink.lock().clone();
-        let delivered = sink.is_some_and(|sink| sink(event, sequence));
+        let delivered = sink.is_some_and(|sink| sink.send(event, sequence, LetterCause::Unheard));
+        self.count(delivered);
+    }
+
+    /// Sets where events go that were missed, and what the ring does with those that it has at its end.
+    pub(super) fn set_missed(&self, sink: Arc<Sink<T>>, left: Leftovers<T>) {
+        if self.missed.set((sink, left)).is_err() {
+            unreachable!("it is set when the topic is opened");
+        }
+    }
+
+    pub(super) fn left(&self) -> Option<&Leftovers<T>> {
+        self.missed.get().map(|(_, left)| left)
+    }
+
+    pub(super) fn deliver_missed(&self, event: T, sequence: u64) {
+        let missed = self.missed.get();
+        let delivered =
+            missed.is_some_and(|(sink, _)| sink.send(event, sequence, LetterCause::Missed));
+        self.count(delivered);
+    }
+
+    pub(super) fn spare(&self) -> Vec<Replaced<T>> {
+        std::mem::take(&mut *self.spare.lock())
+    }
+
+    /// `spare` is empty.
+    pub(super) fn set_spare(&self, spare: Vec<Replaced<T>>) {
+        let before = std::mem::replace(&mut *self.spare.lock(), spare);
+        drop(before);
+    }
+
+    fn count(&self, delivered: bool) {
         let count = if delivered {
             &self.delivered
         } else {
@@ -176,18 +256,7 @@ impl<T: Send + Sync + 'static> Topic<T> {
     ///
     /// When `letters` is closed or has an exclusive publisher.
     pub fn dead_letters_to(&self, letters: &Topic<DeadLetter<T>>) -> Result<(), PublisherError> {
-        let to = Arc::clone(letters.core());
-        to.register_ambient()?;
-        let topic = self.name().map(std::sync::Arc::from);
-        let sink: Sink<T> = Box::new(move |event, sequence| {
-            let letter = DeadLetter {
-                event,
-                topic: topic.clone(),
-                sequence,
-            };
-            // A letter that is refused is dropped here.
-            try_ambient(&to, letter).is_ok()
-        });
+        let sink = Sink::of(self.name(), letters)?;
         let before = self.core().dead_letters.sink.lock().replace(Arc::new(sink));
         self.core().observers.set_dead_letters();
         drop(before);

@@ -11,6 +11,7 @@ use super::error::{
     PublishBatchError, PublishError, PublishTimeoutError, PublisherError, TryPublishError,
 };
 use super::given_back::{BatchRest, Draft};
+use super::missed;
 use super::observers::Walker;
 use super::publish::{self, Announce, HELD, Patience, Refusal};
 use crate::ring::SoleWriter;
@@ -257,7 +258,7 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
                 .one_observed(patience, &mut held)
                 .map_err(|refusal| (refusal, held.take().expect(HELD)));
         }
-        self.one_unobserved(patience, event)
+        self.one_unobserved::<false>(patience, event)
     }
 
     #[inline(never)]
@@ -268,11 +269,16 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
         if let Some(published) = self.publish_unheard(held) {
             return published;
         }
-        self.one_unobserved(patience, held.take().expect(HELD))
-            .map_err(|(refusal, event)| {
-                *held = Some(event);
-                refusal
-            })
+        let event = held.take().expect(HELD);
+        let published = if self.core.observers.has_missed_letters() {
+            self.one_unobserved::<true>(patience, event)
+        } else {
+            self.one_unobserved::<false>(patience, event)
+        };
+        published.map_err(|(refusal, event)| {
+            *held = Some(event);
+            refusal
+        })
     }
 
     /// Publishes the event that is held, if nobody listens; it may stay where it is then, to be dropped.
@@ -304,7 +310,11 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
     }
 
     #[inline(always)]
-    fn one_unobserved(&mut self, patience: Patience, event: T) -> Result<u64, (Refusal, T)> {
+    fn one_unobserved<const MISSED: bool>(
+        &mut self,
+        patience: Patience,
+        event: T,
+    ) -> Result<u64, (Refusal, T)> {
         if self.writer.is_none() {
             match self.unheard(1) {
                 Some(Ok(sequence)) => return Ok(sequence),
@@ -313,7 +323,11 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
             }
         }
         let (core, writer) = self.heard().expect("there is a writer now");
-        publish::one(core, writer, patience, event)
+        if MISSED {
+            missed::one(core, writer, patience, event)
+        } else {
+            publish::one(core, writer, patience, event)
+        }
     }
 
     #[inline(always)]
@@ -338,7 +352,7 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
         if self.core.observers.is_watched() {
             return self.batch_observed(events, length, patience);
         }
-        self.batch_unobserved(&mut events, length, patience)
+        self.batch_unobserved::<I, false>(&mut events, length, patience)
             .map_err(|refusal| refusal.of_batch(BatchRest::untouched(events)))
     }
 
@@ -364,7 +378,11 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
         let buried = self.bury(&mut batch);
         let mut passed = batch.drain(..);
         let length = passed.len();
-        let published = self.batch_unobserved(&mut passed, length, patience);
+        let published = if self.core.observers.has_missed_letters() {
+            self.batch_unobserved::<_, true>(&mut passed, length, patience)
+        } else {
+            self.batch_unobserved::<_, false>(&mut passed, length, patience)
+        };
         match published {
             Ok(published) => {
                 drop(passed);
@@ -414,7 +432,7 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
 
     /// Publishes `length` events, or as many as there are.
     #[inline(always)]
-    fn batch_unobserved<I>(
+    fn batch_unobserved<I, const MISSED: bool>(
         &mut self,
         events: &mut I,
         length: usize,
@@ -430,7 +448,7 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
                     Ok(first..first + length as u64)
                 }
                 Some(Err(refusal)) => Err(refusal),
-                None => self.batch_unobserved(events, length, patience),
+                None => self.batch_unobserved::<I, MISSED>(events, length, patience),
             };
         };
         let mut range: Option<Range<u64>> = None;
@@ -438,9 +456,12 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
         while left > 0 {
             let claimed = publish::claim(core, writer, patience, left as u64)?;
             let count = claimed.room();
-            let announce = Announce::new::<SoleWriter<T>>(core);
-            let part = writer.ring().write_all(claimed, events, drop);
-            drop(announce);
+            let part = if MISSED {
+                missed::fill(core, writer, claimed, events)
+            } else {
+                let _announce = Announce::new::<SoleWriter<T>>(core);
+                writer.ring().write_all(claimed, events, drop)
+            };
             range = publish::join(range, part);
             // An iterator that ends early ends the batch.
             left = left.min(events.len()).min(left - count);

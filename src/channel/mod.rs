@@ -23,6 +23,7 @@
 //! | `overflow`, `wait` | the choices                                           |
 //! | `observer`, `observers` | who is called inline, and the walk that calls them |
 //! | `dead_letters` | events that nobody listened to                            |
+//! | `missed`       | events that were missed, on their way to the same place   |
 //! | `snapshot`   | numbers for people                                          |
 //!
 //! # Edges
@@ -50,6 +51,7 @@ mod growth;
 mod iter;
 #[cfg(feature = "services")]
 mod mailbox;
+mod missed;
 mod observer;
 mod observers;
 mod overflow;
@@ -85,7 +87,7 @@ pub(crate) use settings::Settings;
 
 pub use batch::{Batch, Meta};
 pub use conflated::Conflated;
-pub use dead_letters::DeadLetter;
+pub use dead_letters::{DeadLetter, LetterCause};
 pub use editor::Editor;
 pub use error::{
     PollError, PublishBatchError, PublishError, PublishTimeoutError, PublisherError, RecvError,

@@ -22,14 +22,15 @@ pub const MAX_OBSERVER_DEPTH: usize = 64;
 /// A list is never changed, only replaced, and each has a version of its own. A publisher keeps the list
 /// that it walked last, and looks for another one only when the version has changed.
 pub(crate) struct Observers<T> {
-    /// `{ dead letters: 1 bit, version of the list: 63 bits }`, 0 while nobody observes: all that a publish
-    /// looks at then.
+    /// `{ dead letters: 1 bit, missed letters: 1 bit, version of the list: 62 bits }`, 0 while nobody observes: all
+    /// that a publish looks at then.
     word: AtomicU64,
     lender: Arc<Lender>,
     desk: Mutex<Desk<T>>,
 }
 
 const DEAD_LETTERS: u64 = 1 << 63;
+const MISSED_LETTERS: u64 = 1 << 62;
 
 /// Under a lock that is never held while user code runs.
 struct Desk<T> {
@@ -122,14 +123,14 @@ impl<T> Observers<T> {
         }
     }
 
-    /// Whether anybody observes, or wants what nobody listens to.
+    /// Whether anybody observes, or wants what nobody listens to or what is missed.
     #[inline(always)]
     pub(crate) fn is_watched(&self) -> bool {
         self.word.load(Ordering::Relaxed) != 0
     }
 
     fn version(&self) -> u64 {
-        self.word.load(Ordering::Relaxed) & !DEAD_LETTERS
+        self.word.load(Ordering::Relaxed) & !(DEAD_LETTERS | MISSED_LETTERS)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -143,6 +144,15 @@ impl<T> Observers<T> {
     /// Has every publish come here, for good.
     pub(crate) fn set_dead_letters(&self) {
         self.word.fetch_or(DEAD_LETTERS, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_missed_letters(&self) -> bool {
+        self.word.load(Ordering::Relaxed) & MISSED_LETTERS != 0
+    }
+
+    /// As `set_dead_letters`, for what is missed.
+    pub(crate) fn set_missed_letters(&self) {
+        self.word.fetch_or(MISSED_LETTERS, Ordering::Relaxed);
     }
 
     /// Adds an observer behind those of its priority.
@@ -176,7 +186,7 @@ impl<T> Observers<T> {
         let version = if entries.is_empty() { 0 } else { desk.changes };
         let list = Arc::new(List { version, entries });
         let before = std::mem::replace(&mut desk.list, list);
-        // Versions change under the lock; the other bit is set by whoever comes.
+        // Versions change under the lock; the other bits are set by whoever comes.
         let change = desk.list.version ^ before.version;
         self.word.fetch_xor(change, Ordering::Relaxed);
         drop(desk);

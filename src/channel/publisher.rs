@@ -10,6 +10,7 @@ use super::dead_letters;
 use super::error::{
     PublishBatchError, PublishError, PublishTimeoutError, PublisherError, TryPublishError,
 };
+use super::missed;
 use super::observers::Walker;
 use super::publish::{self, Announce, HELD, Patience, Refusal};
 use crate::ring::Ring;
@@ -133,7 +134,7 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     /// As `try_publish`, telling also whether only the calling thread could make room, and without showing
     /// the event to observers: it may be offered several times.
     pub(crate) fn offer(&self, event: T) -> Result<u64, (Refusal, T)> {
-        one_shared(&self.core, Patience::Offer, event)
+        one_watched(&self.core, Patience::Offer, event)
     }
 
     /// As `offer`, for an event that was shown to the observers, or kept since: it may be a dead letter.
@@ -178,7 +179,7 @@ impl<T: Send + Sync + 'static> Publisher<T> {
         if let Some(published) = self.publish_unheard(held) {
             return published;
         }
-        one_shared(&self.core, patience, held.take().expect(HELD)).map_err(|(refusal, event)| {
+        one_watched(&self.core, patience, held.take().expect(HELD)).map_err(|(refusal, event)| {
             *held = Some(event);
             refusal
         })
@@ -373,11 +374,14 @@ impl<T: Send + Sync + 'static> Publisher<T> {
                     break;
                 }
             };
-            let announce = Announce::new::<&Ring<T>>(&self.core);
             let count = claimed.room();
             let mut events = batch.drain(..count);
-            let part = ring.write_all(claimed, &mut events, |old| replaced.push(old));
-            drop(announce);
+            let part = if self.core.observers.has_missed_letters() {
+                missed::fill(&self.core, &ring, claimed, &mut events)
+            } else {
+                let _announce = Announce::new::<&Ring<T>>(&self.core);
+                ring.write_all(claimed, &mut events, |old| replaced.push(old))
+            };
             range = publish::join(range, part);
         }
         // User code, so last.
@@ -395,6 +399,24 @@ pub(crate) fn one_shared<T>(
     patience: Patience,
     event: T,
 ) -> Result<u64, (Refusal, T)> {
+    one_by::<T, false>(core, patience, event)
+}
+
+/// As `one_shared`, where what was missed may be wanted.
+fn one_watched<T>(core: &Core<T>, patience: Patience, event: T) -> Result<u64, (Refusal, T)> {
+    if core.observers.has_missed_letters() {
+        one_by::<T, true>(core, patience, event)
+    } else {
+        one_by::<T, false>(core, patience, event)
+    }
+}
+
+#[inline(always)]
+fn one_by<T, const MISSED: bool>(
+    core: &Core<T>,
+    patience: Patience,
+    event: T,
+) -> Result<u64, (Refusal, T)> {
     let ring = match core.ring() {
         Some(ring) => ring,
         None => match unheard(core) {
@@ -403,7 +425,11 @@ pub(crate) fn one_shared<T>(
             Err(refusal) => return Err((refusal, event)),
         },
     };
-    publish::one(core, &mut &**ring, patience, event)
+    if MISSED {
+        missed::one(core, &mut &**ring, patience, event)
+    } else {
+        publish::one(core, &mut &**ring, patience, event)
+    }
 }
 
 /// Publishes one event for somebody who has no publisher.
@@ -437,7 +463,7 @@ fn one_without_publisher<T>(
             None => {}
         }
     }
-    one_shared(core, patience, held.expect(HELD))
+    one_watched(core, patience, held.expect(HELD))
 }
 
 /// The sequence of an event that nobody listens to; `None` when there is a ring now.

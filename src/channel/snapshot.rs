@@ -44,7 +44,8 @@ pub struct TopicSnapshot {
     pub groups: Vec<GroupSnapshot>,
     /// The topic's observers, in the order in which they are called.
     pub observers: Vec<ObserverSnapshot>,
-    /// Events that went to the topic of [dead letters](crate::Topic::dead_letters_to).
+    /// Events that went to the topics of [dead letters](crate::Topic::dead_letters_to) and of
+    /// [missed events](crate::TopicBuilder::missed_letters_to).
     pub dead_letters: u64,
     /// Events that should have gone there, and found no room.
     pub dead_letters_lost: u64,

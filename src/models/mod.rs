@@ -10,6 +10,7 @@ mod join;
 mod lossless;
 mod lossy;
 mod merged;
+mod missed;
 mod observe;
 #[cfg(feature = "plain")]
 mod plain;

@@ -207,6 +207,9 @@ impl Gate {
                     let lost = ring.events_between(cursor.next(), target);
                     if member.try_move(cursor, Cursor::new(target, standing)) {
                         member.count_lost(lost, target - cursor.next() - lost, target);
+                        if member.misses() {
+                            ring.note_missed(cursor.next(), target);
+                        }
                         break Some(target);
                     }
                 };

@@ -165,7 +165,7 @@ impl<T> Group<T> {
             true => Standing::Pushable,
             false => Standing::Gating,
         };
-        let (anchor, start) = ring.enter(seat.member(), standing, origin);
+        let (anchor, start) = ring.enter(seat.member(), standing, terms.lossy, origin);
         let start = match start {
             Ok(start) => start,
             Err(refused) => {

@@ -81,7 +81,8 @@ pub(crate) struct Member {
     cursor: AtomicU64,
     /// A [`Pin`], written by the member.
     pin: AtomicU64,
-    /// Tells the members of one seat apart, for those who come after one of them.
+    /// Tells the members of one seat apart, for those who come after one of them: `{ number: 63 bits, whether what
+    /// publishers take from it is missed: 1 bit }`.
     generation: AtomicU64,
     /// Events that publishers took from this member; written by the one publisher that plans.
     lost: AtomicU64,
@@ -132,9 +133,15 @@ impl Member {
 
     /// Takes the empty seat; from here on publishers see the member.
     pub(crate) fn enter(&self, cursor: Cursor, opener: u64) {
+        self.enter_to(false, cursor, opener);
+    }
+
+    /// As `enter`; what publishers take from the member is missed, or is not.
+    pub(crate) fn enter_to(&self, miss: bool, cursor: Cursor, opener: u64) {
         // Only the owner of the seat writes it. Before the cursor, so that who sees the new member's cursor
         // sees that it is another member's.
-        let generation = self.generation.load(Ordering::Relaxed) + 1;
+        let number = (self.generation.load(Ordering::Relaxed) >> 1) + 1;
+        let generation = (number << 1) | u64::from(miss);
         // ORDERING: edge `again`. Pairs with the load in `generation`: the last member has left.
         self.generation.store(generation, Ordering::Release);
         self.lost.store(0, Ordering::Relaxed);
@@ -173,6 +180,11 @@ impl Member {
     pub(crate) fn generation(&self) -> u64 {
         // ORDERING: edge `again`. Pairs with the store in `enter`.
         self.generation.load(Ordering::Acquire)
+    }
+
+    /// Whether what publishers take from the member is missed; of the member whose cursor the caller has seen.
+    pub(crate) fn misses(&self) -> bool {
+        self.generation.load(Ordering::Relaxed) & 1 != 0
     }
 
     #[inline]

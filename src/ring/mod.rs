@@ -45,6 +45,8 @@
 //!   which takes it once, after it saw the turn settled. The next turn begins when that is done.
 //! - **R15** The value of a parcel is moved out by the only editor of its ring, once: by the take that moves its
 //!   cursor over the sequence. The slot neither drops it nor shows it to anybody else.
+//! - **R16** A mark names the event whose value the slot has. It is set by a plan that takes the event from a member,
+//!   when nobody can have claimed the slot again, and taken off by whoever replaces the value.
 //!
 //! In rings that share a [`sequencer::Sequencer`] every claim is made under its lock, and takes a place for each
 //! of its events with it. So places grow with the sequences of each ring, and of two claims in any two rings the
@@ -60,10 +62,10 @@
 //! | `claim`   | `Member::try_move`           | `Member::cursor`       | the pin or the post was set before | `lossy::drop_oldest_2_slots`, `group::lossless_2_slots` |
 //! | `unpin`   | `Member::set_pin`            | `Member::pin`          | the reader is done with the pin | `lossy::drop_oldest_2_slots`    |
 //! | `count`   | `Member::count_lost`         | `Member::lost_before`  | the number of lost events       | `lossy::drop_oldest_2_slots`, `group::loss_is_told_before_the_event` |
-//! | `enter`   | `Member::enter`              | `Member::cursor`       | the seat's words are reset      | `join::seat_is_taken_again`     |
+//! | `enter`   | `Member::enter_to`           | `Member::cursor`       | the seat's words are reset      | `join::seat_is_taken_again`     |
 //! | `after`   | `Member::{advance, leave}`   | `Member::cursor`       | what an upstream or editor did, and saw | `stages::downstream_comes_after_capacity_1`, `editors_alone_touch_an_event`, `group::members_come_after_an_editor`, `vouching::*` |
-//! | `again`   | `Member::enter`              | `Member::generation`   | the seat's last member has left | `stages::seat_of_an_upstream_is_taken_again` |
-//! | `stop`    | `Tail::raise_limit`          | `Tail::limit`          | the plan's look at the slots    | `shared::claim_below_the_stop_of_another` |
+//! | `again`   | `Member::enter_to`           | `Member::generation`   | the seat's last member has left | `stages::seat_of_an_upstream_is_taken_again` |
+//! | `stop`    | `Tail::raise_limit`          | `Tail::limit`          | the plan's look at the slots, and its marks | `shared::claim_below_the_stop_of_another` |
 //! | `horizon` | `Ring::announce_horizon`     | `View::open`           | the claims before the plan      | none: see `ci/mutants/orderings.txt` |
 //! | `end`     | `Ring::{close, succeed}`     | `Ring::end`            | what was before the close, or the successor | `lossless::close_carries_what_was_done_before`, `growing::drain_beside_a_growth_lossless` |
 //! | `place`   | `Placing`'s drop             | `Sequencer::next`      | the claims of all smaller places | `timeline::two_publishers_lossless` |
@@ -80,6 +82,7 @@ mod group;
 #[cfg(feature = "services")]
 mod handover;
 mod loan;
+mod marks;
 mod member;
 mod members;
 mod reader;
@@ -100,6 +103,7 @@ pub(crate) use group::{Group, Terms};
 #[cfg(feature = "services")]
 pub(crate) use handover::{Awaited, Idle, Promise};
 pub(crate) use loan::Loan;
+pub(crate) use marks::Leftovers;
 pub(crate) use members::Seat;
 #[cfg(feature = "services")]
 pub(crate) use reader::Parcel;
@@ -110,12 +114,13 @@ pub(crate) use succession::Joined;
 pub(crate) use upstream::Upstream;
 pub(crate) use view::View;
 pub(crate) use worker::{Handed, Taken, Worker};
-pub(crate) use writer::{Claimed, SoleWriter, Turn};
+pub(crate) use writer::{Claimed, Replaced, SoleWriter, Turn};
 
 use crate::sync::{
     Arc, AtomicBool, AtomicU64, Barrier, CachePadded, Mutex, MutexGuard, OnceCell, Ordering,
 };
 use gate::Gate;
+use marks::Marks;
 use members::Members;
 use sequencer::Places;
 use slot::Slot;
@@ -156,6 +161,8 @@ pub(crate) struct Ring<T> {
     places: Option<Places>,
     /// The ring that goes on where this one ends.
     successor: OnceCell<Arc<Self>>,
+    /// What was missed, if anybody wants it.
+    marks: OnceCell<Marks<T>>,
 }
 
 impl<T> Ring<T> {
@@ -196,6 +203,7 @@ impl<T> Ring<T> {
             holes: AtomicU64::new(0),
             places: sequencer.map(|sequencer| Places::new(sequencer, slots, first)),
             successor: OnceCell::new(),
+            marks: OnceCell::new(),
         }
     }
 

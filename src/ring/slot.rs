@@ -111,17 +111,37 @@ impl<T> Slot<T> {
     ///   `sequence` (R4, R5).
     #[inline(always)]
     pub(crate) unsafe fn write(&self, sequence: u64, event: T) -> Option<T> {
+        // SAFETY: the caller's obligations.
+        unsafe { self.put(sequence, event, needs_drop::<T>()) }
+    }
+
+    /// As `write`, and hands out the old value whatever its type.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Slot::write`].
+    pub(crate) unsafe fn replace(&self, sequence: u64, event: T) -> Option<T> {
+        // SAFETY: the caller's obligations.
+        unsafe { self.put(sequence, event, true) }
+    }
+
+    /// Writes the event; takes the old value out, or lets it be.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Slot::write`].
+    #[inline(always)]
+    unsafe fn put(&self, sequence: u64, event: T, take: bool) -> Option<T> {
         let old = self.event.with_mut(|cell| {
-            let old =
-                if needs_drop::<T>() && Stamp(self.stamp.load(Ordering::Relaxed)).is_occupied() {
-                    // SAFETY: the pointer comes from the cell, and nobody else touches it now. The copy is
-                    // the only one from here on: the cell is overwritten below, before anything can unwind.
-                    let old = unsafe { cell.read() };
-                    // SAFETY: `occupied` says that the cell owns a value (R6).
-                    Some(unsafe { old.assume_init() })
-                } else {
-                    None
-                };
+            let old = if take && Stamp(self.stamp.load(Ordering::Relaxed)).is_occupied() {
+                // SAFETY: the pointer comes from the cell, and nobody else touches it now. The copy is
+                // the only one from here on: the cell is overwritten below, before anything can unwind.
+                let old = unsafe { cell.read() };
+                // SAFETY: `occupied` says that the cell owns a value (R6).
+                Some(unsafe { old.assume_init() })
+            } else {
+                None
+            };
             // SAFETY: the pointer comes from the cell, and nobody else touches it now.
             unsafe { store_in_order(cell, event) };
             old
@@ -182,6 +202,12 @@ impl<T> Slot<T> {
             // SAFETY: `occupied` said that the cell owns a value, and this is its only copy (R6).
             Some(unsafe { value.assume_init() })
         })
+    }
+
+    /// Takes the value out, if there is one, for whoever has the slot alone.
+    pub(crate) fn empty(&mut self) -> Option<T> {
+        // SAFETY: `&mut self`: nobody else touches the slot, and no reference into it is held.
+        unsafe { self.take() }
     }
 
     /// Shows the event to `f`.

@@ -45,6 +45,14 @@ pub(crate) struct Claimed {
 #[derive(Debug)]
 pub(crate) struct Turn(u64);
 
+/// A value that has left the ring.
+#[derive(Debug)]
+pub(crate) struct Replaced<T> {
+    pub(crate) event: T,
+    /// Its sequence, if a member has missed it.
+    pub(crate) missed: Option<u64>,
+}
+
 impl Turn {
     #[inline(always)]
     pub(crate) fn sequence(&self) -> u64 {
@@ -80,6 +88,12 @@ impl<T> Claim<'_, T> {
         // (R5), which `take` passes.
         let old = unsafe { self.ring.slot(sequence).write(sequence, event) };
         (sequence, old)
+    }
+
+    /// As `write`; tells what is known of the value.
+    fn replace(&mut self, event: T) -> (u64, Option<Replaced<T>>) {
+        let sequence = self.take();
+        self.ring.replace(Turn(sequence), event)
     }
 
     #[inline(always)]
@@ -208,7 +222,7 @@ impl<T> Ring<T> {
         mut give: impl FnMut(T),
     ) -> Option<Range<u64>> {
         if claimed.holes > 0 {
-            return self.write_stepped(claimed, events, give);
+            return self.replace_all(claimed, events, |old| give(old.event));
         }
         let sequences = claimed.from..claimed.end;
         let first = sequences.start;
@@ -225,20 +239,21 @@ impl<T> Ring<T> {
         (claim.next > first).then_some(first..claim.next)
     }
 
+    /// As `write_all`, also over slots that the plan has skipped; tells what is known of the values.
     #[cold]
     #[inline(never)]
-    fn write_stepped(
+    pub(crate) fn replace_all(
         &self,
         claimed: Claimed,
         events: &mut impl Iterator<Item = T>,
-        mut give: impl FnMut(T),
+        mut give: impl FnMut(Replaced<T>),
     ) -> Option<Range<u64>> {
         let mut range: Option<Range<u64>> = None;
         let room = claimed.room();
         let mut claim = self.fill(claimed);
         for _ in 0..room {
             let Some(event) = events.next() else { break };
-            let (sequence, old) = claim.write(event);
+            let (sequence, old) = claim.replace(event);
             range = Some(range.map_or(sequence, |range| range.start)..sequence + 1);
             if let Some(old) = old {
                 give(old);
@@ -255,6 +270,16 @@ impl<T> Ring<T> {
         // (R3), no member reads it (R4), and it is not pinned: the plan stops at pins (R5).
         let old = unsafe { self.slot(sequence).write(sequence, event) };
         (sequence, old)
+    }
+
+    /// As `write`, in a ring where what was missed is wanted.
+    pub(crate) fn replace(&self, turn: Turn, event: T) -> (u64, Option<Replaced<T>>) {
+        let Turn(sequence) = turn;
+        // Before the next plan may mark the event that is written here.
+        let missed = self.take_mark(sequence);
+        // SAFETY: as in `write`.
+        let old = unsafe { self.slot(sequence).replace(sequence, event) };
+        (sequence, old.map(|event| Replaced { event, missed }))
     }
 
     #[cold]

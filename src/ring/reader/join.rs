@@ -39,6 +39,7 @@ impl<T> Ring<T> {
         &self,
         member: &Member,
         standing: Standing,
+        misses: bool,
         origin: Origin,
     ) -> (u64, Result<u64, RefusedJoin>) {
         // Edge `join`: be seen, then look where it is safe to start. A plan that did not see the member
@@ -50,7 +51,7 @@ impl<T> Ring<T> {
             Origin::Now => claimed(),
             _ => oldest(self.horizon.load(Ordering::Relaxed)),
         };
-        member.enter(Cursor::new(anchor, standing), thread_id());
+        member.enter_to(misses, Cursor::new(anchor, standing), thread_id());
         self.barrier.heavy();
         let tail = claimed();
         let horizon = self.horizon.load(Ordering::Relaxed);
@@ -118,7 +119,9 @@ impl<T> Reader<T> {
                 (seat, claim, standing)
             }
         };
-        let (anchor, start) = ring.enter(seat.member(), standing, origin);
+        // What the others lose they do without, or are told by their end.
+        let misses = policy == Policy::Lossy;
+        let (anchor, start) = ring.enter(seat.member(), standing, misses, origin);
 
         let mut reader = Self::in_seat(ring, seat, policy, max_claim, anchor);
         // On a refusal the reader is dropped, which gives the seat back.

@@ -386,6 +386,30 @@
 //! # services().unwrap();
 //! ```
 //!
+//! # Limiting rates
+//!
+//! With the feature `rate-limit` a publisher, a subscriber or a client keeps to a quota, of its own or shared with
+//! others: `RateLimit::per_second(100).burst(10)`. What a publisher has beyond it waits, comes back, or is dropped
+//! and counted. `Bus::limit_calls` (feature `services`) bounds how many calls of a service are outstanding.
+//!
+//! ```
+//! # #[cfg(feature = "rate-limit")]
+//! # fn limited() -> Result<(), Box<dyn std::error::Error>> {
+//! # use ringbus::{Bus, OnLimit, RateLimit};
+//! let bus = Bus::new();
+//! let alarms = bus.topic::<u32>();
+//! let mut subscriber = alarms.subscribe();
+//! let noisy = alarms.publisher()?.limited(RateLimit::per_minute(3), OnLimit::Drop);
+//! for alarm in 0..10 {
+//!     noisy.publish(alarm)?;
+//! }
+//! assert_eq!((subscriber.poll(64, |_, _| {})?, noisy.dropped()), (3, 7));
+//! # Ok(())
+//! # }
+//! # #[cfg(feature = "rate-limit")]
+//! # limited().unwrap();
+//! ```
+//!
 //! # Guarantees
 //!
 //! | operation                                  | progress                           | allocates      | may block              |
@@ -443,18 +467,22 @@ pub use bus::{
 #[cfg(feature = "plain")]
 pub use channel::PlainReader;
 pub use channel::{
-    Batch, BatchRest, Conflated, DeadLetter, Draft, Editor, ExclusivePublisher, GroupBuilder,
-    GroupError, GroupMember, GroupMeta, GroupSnapshot, Iter, LetterCause, MAX_CAPACITY, MAX_NAME,
-    MAX_OBSERVER_DEPTH, Meta, Observer, ObserverPanic, ObserverSnapshot, Overflow, PollError,
-    PublishBatchError, PublishError, PublishTimeoutError, Publisher, PublisherError, RecvError,
-    RecvTimeoutError, Redeliver, Stage, Start, State, StateReader, SubscribeError, Subscriber,
-    SubscriberBuilder, SubscriberSnapshot, Timeline, Topic, TopicSnapshot, TryIter,
-    TryPublishError, TryRecvError, WaitStrategy,
+    Batch, BatchRest, Clock, Conflated, DeadLetter, Draft, Editor, ExclusivePublisher,
+    GroupBuilder, GroupError, GroupMember, GroupMeta, GroupSnapshot, Iter, LetterCause,
+    MAX_CAPACITY, MAX_NAME, MAX_OBSERVER_DEPTH, Meta, Observer, ObserverPanic, ObserverSnapshot,
+    Overflow, PollError, PublishBatchError, PublishError, PublishTimeoutError, Publisher,
+    PublisherError, RecvError, RecvTimeoutError, Redeliver, Stage, Start, State, StateReader,
+    SubscribeError, Subscriber, SubscriberBuilder, SubscriberSnapshot, Timeline, Topic,
+    TopicSnapshot, TryIter, TryPublishError, TryRecvError, WaitStrategy,
+};
+#[cfg(feature = "rate-limit")]
+pub use channel::{
+    LimitedError, LimitedPublisher, LimitedSubscriber, OnLimit, RateLimit, RateLimiter,
 };
 #[cfg(feature = "services")]
 pub use select::HandlerName;
 pub use select::{
-    Budget, Clock, Context, Delivery, Ended, HandlerGuard, HandlerId, HandlerPanic, MergedBuilder,
+    Budget, Context, Delivery, Ended, HandlerGuard, HandlerId, HandlerPanic, MergedBuilder,
     MergedMeta, MergedSnapshot, MergedSubscriber, MissedTicks, OnPanic, OutboxError, Priority,
     Reactor, ReactorBuilder, ReactorSnapshot, Ready, RunError, Selectable, StopHandle,
     TimelineHandlers, Turn,
@@ -468,6 +496,9 @@ pub use services::{
     StartError, Stream, StreamEnd, StreamSender, Ticket, TrySendError, Watchdog, Worker,
     WorkerBuilder, WorkerEnd, WorkerError, WorkerPanic, WorkerSnapshot, WorkerStatus, stream,
 };
+
+#[cfg(all(feature = "rate-limit", feature = "services"))]
+pub use services::LimitedClient;
 
 /// What `select!` expands to; not for users.
 #[doc(hidden)]

@@ -44,6 +44,9 @@ pub(crate) struct Core<T> {
     pub(crate) room: WaitSet,
     /// Readers that wait for those they come after. A publish alone gives them nothing.
     pub(crate) passed: WaitSet,
+    /// Publishers that wait for their quota: only the close is news to them.
+    #[cfg(feature = "rate-limit")]
+    pub(crate) paced: WaitSet,
     pub(crate) parked: Waits,
     pub(crate) blocked: Waits,
 }
@@ -168,6 +171,8 @@ impl<T> Core<T> {
             events: WaitSet::new(barrier),
             room: WaitSet::new(barrier),
             passed: WaitSet::new(barrier),
+            #[cfg(feature = "rate-limit")]
+            paced: WaitSet::new(barrier),
             parked: Waits::default(),
             blocked: Waits::default(),
         })
@@ -386,6 +391,8 @@ impl<T> Core<T> {
         self.events.notify();
         self.room.notify();
         self.passed.notify();
+        #[cfg(feature = "rate-limit")]
+        self.paced.notify();
     }
 
     /// Where a reader that starts so looks for its first event.

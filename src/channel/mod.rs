@@ -21,6 +21,9 @@
 //! | `mailbox`    | a queue out of which values are moved                       |
 //! | `ready_hook` | waking somebody else's loop                            |
 //! | `overflow`, `wait` | the choices                                           |
+//! | `clock`      | the time that reactors and rate limits go by                |
+//! | `rate_limit` | quotas, and the wait for them                               |
+//! | `limited_publisher`, `limited_subscriber` | handles that keep to a quota   |
 //! | `observer`, `observers` | who is called inline, and the walk that calls them |
 //! | `dead_letters` | events that nobody listened to                            |
 //! | `missed`       | events that were missed, on their way to the same place   |
@@ -36,6 +39,7 @@
 //! | `first`  | `Words::store`                | `Words::load_first`    | `newest`                             | `plain::word_then_cell`    |
 
 mod batch;
+mod clock;
 mod conflate;
 mod conflated;
 mod core;
@@ -49,6 +53,10 @@ mod group;
 mod group_member;
 mod growth;
 mod iter;
+#[cfg(feature = "rate-limit")]
+mod limited_publisher;
+#[cfg(feature = "rate-limit")]
+mod limited_subscriber;
 #[cfg(feature = "services")]
 mod mailbox;
 mod missed;
@@ -59,6 +67,8 @@ mod overflow;
 mod plain_reader;
 mod publish;
 mod publisher;
+#[cfg(feature = "rate-limit")]
+mod rate_limit;
 mod ready_hook;
 mod settings;
 mod snapshot;
@@ -83,9 +93,12 @@ pub(crate) use publish::Patience;
 pub(crate) use publish::{GRACE, Refusal};
 #[cfg(feature = "services")]
 pub(crate) use publisher::try_ambient;
+#[cfg(all(feature = "rate-limit", feature = "services"))]
+pub(crate) use rate_limit::Denied;
 pub(crate) use settings::Settings;
 
 pub use batch::{Batch, Meta};
+pub use clock::Clock;
 pub use conflated::Conflated;
 pub use dead_letters::{DeadLetter, LetterCause};
 pub use editor::Editor;
@@ -98,12 +111,18 @@ pub use given_back::{BatchRest, Draft};
 pub use group::{GroupBuilder, GroupError, GroupSnapshot, Redeliver};
 pub use group_member::{GroupMember, GroupMeta};
 pub use iter::{Iter, TryIter};
+#[cfg(feature = "rate-limit")]
+pub use limited_publisher::LimitedPublisher;
+#[cfg(feature = "rate-limit")]
+pub use limited_subscriber::LimitedSubscriber;
 pub use observer::{Observer, ObserverPanic};
 pub use observers::MAX_OBSERVER_DEPTH;
 pub use overflow::{Overflow, Start};
 #[cfg(feature = "plain")]
 pub use plain_reader::PlainReader;
 pub use publisher::Publisher;
+#[cfg(feature = "rate-limit")]
+pub use rate_limit::{LimitedError, OnLimit, RateLimit, RateLimiter};
 pub use settings::{MAX_CAPACITY, MAX_NAME};
 pub use snapshot::{ObserverSnapshot, SubscriberSnapshot, TopicSnapshot};
 pub use stage::Stage;

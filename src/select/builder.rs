@@ -2,11 +2,10 @@
 
 use std::marker::PhantomData;
 
-use super::clock::Clock;
 use super::context::Context;
 use super::handler::OnPanic;
 use super::reactor::Reactor;
-use crate::channel::WaitStrategy;
+use crate::channel::{Clock, WaitStrategy};
 
 /// Makes a [`Reactor`] that differs from the plain one; made by [`Reactor::builder`].
 #[derive(Debug)]

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, TryRecvError};
 
-use super::clock::Clock;
 use super::control::{Control, StopHandle};
 use super::drive::Unwind;
 use super::handler::{HandlerGuard, HandlerId, HandlerPanic, OnPanic, Priority};
@@ -18,7 +17,7 @@ use super::snapshot::ReactorSnapshot;
 use super::source::{Batches, Each, Foreign, Source, Subscription};
 use super::timeline::{Branch, TimelineHandlers};
 use super::timers::{MissedTicks, Timers};
-use crate::channel::{Batch, Publisher, Subscriber, Timeline};
+use crate::channel::{Batch, Clock, Publisher, Subscriber, Timeline};
 use crate::ring::Sequencer;
 use crate::sync::{Arc, Bell, Calls, Waiter};
 

@@ -11,7 +11,7 @@
 //! | `timeline`  | handlers of several topics in one order                      |
 //! | `membership` | members of groups                                         |
 //! | `schedule`  | whose turn it is, and who rings                              |
-//! | `timers`, `clock` | what is due, and by which time                         |
+//! | `timers`    | what is due                                                  |
 //! | `outbox`    | events that find no room yet                                 |
 //! | `control`, `handler` | what other threads ask for; names, guards, panics   |
 //! | `pulse`     | which handler runs, for other threads to see                 |
@@ -24,7 +24,6 @@ mod arms;
 mod attend;
 mod budget;
 mod builder;
-mod clock;
 mod context;
 mod control;
 mod drive;
@@ -63,7 +62,6 @@ pub use arms::{Arms, Chosen, Patience, select};
 pub use arms::{Ready, Selectable};
 pub use budget::{Budget, Turn};
 pub use builder::ReactorBuilder;
-pub use clock::Clock;
 pub use context::Context;
 pub use control::StopHandle;
 pub use handler::{HandlerGuard, HandlerId, HandlerPanic, OnPanic, Priority};

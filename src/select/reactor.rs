@@ -12,6 +12,8 @@ use super::builder::ReactorBuilder;
 use super::context::Context;
 use super::drive::{Allowance, Unwind};
 use crate::channel::{GRACE, Refusal, WaitStrategy};
+#[cfg(feature = "rate-limit")]
+use crate::sync::InTurn;
 use crate::sync::{Backoff, spin_loop, yield_now};
 
 /// Why [`Reactor::run`] returned.
@@ -131,6 +133,8 @@ impl<S> Reactor<S> {
     ///
     /// Waits by the reactor's [`WaitStrategy`] while there is nothing to do.
     pub fn run(&mut self, state: &mut S) -> Result<Ended, RunError> {
+        #[cfg(feature = "rate-limit")]
+        let _turn = InTurn::enter();
         let ended = self.run_until(state);
         self.context.end_rounds();
         ended.unwrap_or_else(|unwind| resume_unwind(unwind))
@@ -227,6 +231,8 @@ impl<S> Reactor<S> {
     /// When a handler does and the reactor lets panics through, see [`OnPanic`](crate::OnPanic). What was
     /// not handled is there for the next turn.
     pub fn turn(&mut self, state: &mut S, budget: Budget) -> Turn {
+        #[cfg(feature = "rate-limit")]
+        let _turn = InTurn::enter();
         let context = &mut self.context;
         let before = context.totals;
         let (pending, outcome) = context.turn(state, budget);
@@ -254,6 +260,8 @@ impl<S> Reactor<S> {
     ///
     /// As [`turn`](Self::turn).
     pub fn poll_one(&mut self, state: &mut S) -> bool {
+        #[cfg(feature = "rate-limit")]
+        let _turn = InTurn::enter();
         let context = &mut self.context;
         let before = (context.totals.handled, context.totals.timers);
         let outcome = context.poll_one(state);

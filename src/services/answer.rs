@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::permits::Permit;
 use super::request::Request;
 use crate::ring::{Awaited, Idle, Promise};
 use crate::sync::{CachePadded, Counter, Mutex, contain};
@@ -26,41 +27,50 @@ pub(crate) struct Asked<R: Request> {
 }
 
 /// The promise of an answer; dropped without one, it answers that the call was cancelled.
-pub(crate) struct Promised<R: Request>(Option<Promise<Answer<R>>>);
+pub(crate) struct Promised<R: Request> {
+    promise: Option<Promise<Answer<R>>>,
+    /// Its place among the calls that may be outstanding, if that is limited.
+    permit: Option<Permit>,
+}
 
 impl<R: Request> Promised<R> {
-    pub(crate) fn new(promise: Promise<Answer<R>>) -> Self {
-        Self(Some(promise))
+    pub(crate) fn new(promise: Promise<Answer<R>>, permit: Option<Permit>) -> Self {
+        Self {
+            promise: Some(promise),
+            permit,
+        }
     }
 
     /// Answers, unless that was done; an answer that nobody awaits comes back.
     #[inline(always)]
     pub(crate) fn answer(&mut self, answer: Answer<R>) -> Result<(), Answer<R>> {
-        match self.0.take() {
+        // First: whoever has the answer may call again.
+        self.permit = None;
+        match self.promise.take() {
             Some(promise) => promise.keep(answer),
             None => Ok(()),
         }
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        self.0.is_some()
+        self.promise.is_some()
     }
 
     /// Whether the caller has gone.
     #[inline]
     pub(crate) fn is_abandoned(&self) -> bool {
-        self.0.as_ref().is_some_and(Promise::is_abandoned)
+        self.promise.as_ref().is_some_and(Promise::is_abandoned)
     }
 
     /// Takes the promise back, of a request that was not sent.
     pub(crate) fn into_promise(mut self) -> Promise<Answer<R>> {
-        self.0.take().expect("it was not answered")
+        self.promise.take().expect("it was not answered")
     }
 }
 
 impl<R: Request> Drop for Promised<R> {
     fn drop(&mut self) {
-        if self.0.is_some() {
+        if self.promise.is_some() {
             let unheard = self.answer(Err(Fault::Cancelled));
             contain(|| drop(unheard));
         }

@@ -11,6 +11,7 @@ use super::balance::{Balance, Balancer, Order};
 use super::directory::{Directory, check_name, show};
 use super::error::{CallError, ServiceError, StartError};
 use super::instance::Instance;
+use super::permits::Permits;
 use super::request::{Idempotent, Request};
 use super::service::{Instances, Service};
 use super::ticket::{self, Ticket};
@@ -28,8 +29,9 @@ use crate::sync::thread_id;
 ///
 /// Every request gets exactly one answer: a reply, the request back, or the reason why there is neither. An
 /// answer that will not come is told at once, not when the time is up: when nobody serves the request
-/// (`NoResponder`), when the mailbox is full (`Overloaded`), when the instance dropped the call (`Cancelled`),
-/// panicked in it (`Panicked`), or left before it took it and nobody else serves (`Closed`).
+/// (`NoResponder`), when the mailbox is full or [the service's limit](Bus::limit_calls) is reached (`Overloaded`),
+/// when the instance dropped the call (`Cancelled`), panicked in it (`Panicked`), or left before it took it and
+/// nobody else serves (`Closed`).
 ///
 /// A call of a service that the calling thread itself serves, from inside of a handler, would wait for ever: it
 /// is refused with `WouldDeadlock`, unless another instance can take it. A thread serves an instance if it was
@@ -42,7 +44,7 @@ use crate::sync::thread_id;
 /// earlier call: nothing is allocated but for a request beyond the most there were at once, and for one that
 /// was cancelled.
 pub struct Client<R: Request> {
-    service: Arc<Service<R>>,
+    pub(super) service: Arc<Service<R>>,
     /// The instances as of a version of the roster.
     known: RefCell<(u64, Instances<R>)>,
     pool: Arc<Pool<R>>,
@@ -277,10 +279,14 @@ impl<R: Request> Client<R> {
     ) -> Result<Sent<R>, Unsent<R>> {
         // User code, so before anything is begun or borrowed.
         let key = self.balancer.key(&request);
+        let Some(permit) = Permits::take(self.service.permits()) else {
+            let why = Refused::Overloaded;
+            return Err(Unsent { why, request, idle });
+        };
         let (awaited, promise) = idle.begin();
         let mut asked = Asked {
             request,
-            promised: Promised::new(promise),
+            promised: Promised::new(promise, permit),
             caller: thread_id(),
         };
         // The plainest case, as the other would do it, with less to carry on the way.

@@ -214,6 +214,56 @@ impl Bus {
         snapshots
     }
 
+    /// Lets at most `calls` calls of a request type be outstanding at once, of all clients together and with all
+    /// that serve it: the one beyond is refused with `Overloaded`, and the request comes back.
+    ///
+    /// A call is outstanding from when it is sent until it is answered or dropped by whoever serves it; also
+    /// when its caller has gone meanwhile, as it is still there to be served. The limit may be changed at any
+    /// time, to `usize::MAX` for none; calls that were sent while there was none are not counted.
+    ///
+    /// ```
+    /// use ringbus::{Bus, Request, StartError};
+    ///
+    /// struct Square(u64);
+    ///
+    /// impl Request for Square {
+    ///     type Reply = u64;
+    /// }
+    ///
+    /// let bus = Bus::new();
+    /// bus.limit_calls::<Square>(1);
+    /// let mut server = bus.serve::<Square>();
+    /// let client = bus.client::<Square>();
+    ///
+    /// let ticket = client.start(Square(3))?;
+    /// let refused = bus.client().start(Square(4)).unwrap_err(); // of another client, too
+    /// assert!(matches!(refused, StartError::Overloaded(Square(4))));
+    /// server.recv()?.reply(9);
+    /// assert_eq!(ticket.wait()?, 9);
+    /// assert!(client.start(refused.into_request()).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn limit_calls<R: Request>(&self, calls: usize) {
+        let service = Directory::of(self).service::<R>(None);
+        service.permits().limit_to(calls);
+    }
+
+    /// As [`limit_calls`](Self::limit_calls), of a service that has a name.
+    ///
+    /// # Errors
+    ///
+    /// When the name is empty or too long.
+    pub fn limit_calls_named<R: Request>(
+        &self,
+        name: &str,
+        calls: usize,
+    ) -> Result<(), ServiceError> {
+        check_name(Some(name))?;
+        let service = Directory::of(self).service::<R>(Some(name));
+        service.permits().limit_to(calls);
+        Ok(())
+    }
+
     /// A client with settings of its own.
     pub fn client_builder<R: Request>(&self) -> ClientBuilder<'_, R> {
         ClientBuilder::new(self)

@@ -14,8 +14,9 @@ pub enum StartError<R> {
     /// Nobody serves it; or all that do are [ejected](crate::ServerBuilder::eject_after).
     #[error("no instance serves this request")]
     NoResponder(R),
-    /// The mailboxes of all that serve it are full.
-    #[error("mailbox full")]
+    /// The mailboxes of all that serve it are full, or as many calls are outstanding as [may
+    /// be](crate::Bus::limit_calls).
+    #[error("mailbox full, or limit of outstanding calls reached")]
     Overloaded(R),
     /// The bus is closed.
     #[error("bus closed")]
@@ -29,8 +30,9 @@ pub enum CallError<R> {
     /// Nobody serves it; or all that do are [ejected](crate::ServerBuilder::eject_after).
     #[error("no instance serves this request")]
     NoResponder(R),
-    /// The mailboxes of all that serve it are full.
-    #[error("mailbox full")]
+    /// The mailboxes of all that serve it are full, or as many calls are outstanding as [may
+    /// be](crate::Bus::limit_calls).
+    #[error("mailbox full, or limit of outstanding calls reached")]
     Overloaded(R),
     /// The bus is closed, or the instance has left before it took the request and nobody else serves it.
     #[error("service closed")]

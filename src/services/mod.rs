@@ -13,6 +13,8 @@
 //! | `instance`  | one of those that serve                                               |
 //! | `balance`, `breaker` | which instance is asked, and which is not                    |
 //! | `service`   | all that serve one request                                            |
+//! | `permits`   | how many calls may be outstanding                                     |
+//! | `limited_client` | who asks only so often                                           |
 //! | `news`, `snapshot` | what is told about them                                        |
 //! | `directory` | all services of a bus                                                 |
 //! | `answer`    | a request on its way, and the promise of one answer                   |
@@ -48,7 +50,10 @@ pub(crate) mod crew;
 mod directory;
 mod error;
 pub(crate) mod instance;
+#[cfg(feature = "rate-limit")]
+mod limited_client;
 mod news;
+pub(crate) mod permits;
 mod pool;
 pub(crate) mod post;
 mod request;
@@ -73,6 +78,8 @@ pub use client::{Client, ClientBuilder};
 pub use error::{
     CallError, ReplyError, SendError, SendTimeoutError, ServiceError, StartError, TrySendError,
 };
+#[cfg(feature = "rate-limit")]
+pub use limited_client::LimitedClient;
 pub use news::{ServiceChange, ServiceEvent};
 pub use pool::Pool;
 pub use request::{Idempotent, Request};

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::answer::{Absences, Asked};
 use super::instance::Instance;
 use super::news::{Herald, News, ServiceChange};
+use super::permits::Permits;
 use super::request::Request;
 use super::snapshot::ServiceSnapshot;
 use crate::channel::{Patience, WaitStrategy};
@@ -23,6 +24,7 @@ pub(crate) struct Service<R: Request> {
     version: AtomicU64,
     changed: WaitSet,
     clients: AtomicUsize,
+    permits: Arc<Permits>,
 }
 
 struct Roster<R: Request> {
@@ -42,6 +44,7 @@ impl<R: Request> Service<R> {
             version: AtomicU64::new(0),
             changed: WaitSet::new(Barrier::of_process()),
             clients: AtomicUsize::new(0),
+            permits: Arc::new(Permits::new()),
         }
     }
 
@@ -52,6 +55,16 @@ impl<R: Request> Service<R> {
     /// How many clients there were before this one.
     pub(crate) fn next_client(&self) -> usize {
         self.clients.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn permits(&self) -> &Arc<Permits> {
+        &self.permits
+    }
+
+    /// Whom a close wakes, and whatever changes the roster.
+    #[cfg(feature = "rate-limit")]
+    pub(crate) fn changed(&self) -> &WaitSet {
+        &self.changed
     }
 
     pub(crate) fn news(&self) -> &Arc<News> {

@@ -32,6 +32,8 @@ mod barrier;
 mod calls;
 mod contain;
 mod counter;
+#[cfg(feature = "rate-limit")]
+mod in_turn;
 mod latest;
 mod lender;
 mod parker;
@@ -45,6 +47,8 @@ pub(crate) use barrier::Barrier;
 pub(crate) use calls::Calls;
 pub(crate) use contain::contain;
 pub(crate) use counter::Counter;
+#[cfg(feature = "rate-limit")]
+pub(crate) use in_turn::InTurn;
 pub(crate) use latest::Latest;
 pub(crate) use lender::{Borrower, Lender, Uses, Visit};
 pub(crate) use parker::Parker;

@@ -1,10 +1,10 @@
-//! The time that a reactor goes by.
+//! The time that reactors and rate limits go by.
 
 use std::time::{Duration, Instant};
 
 use crate::sync::{Arc, AtomicU64, Barrier, Ordering, WaitSet, Waiter};
 
-/// Where a reactor reads the time: the system's, or one that is moved by hand.
+/// Where a reactor or a rate limit reads the time: the system's, or one that is moved by hand.
 ///
 /// A manual clock makes a run repeatable: timers fire when the test or the replay says that their time has
 /// come, in the order of their deadlines. Clones tell the same time.
@@ -41,7 +41,7 @@ struct Manual {
     start: Instant,
     /// Nanoseconds since the start.
     elapsed: AtomicU64,
-    /// Reactors that sleep.
+    /// Those that sleep until it is moved.
     watchers: WaitSet,
 }
 
@@ -78,7 +78,7 @@ impl Clock {
             .map_or(Duration::ZERO, |manual| manual.elapsed())
     }
 
-    /// Moves a manual clock forward, and wakes the reactors that sleep by it.
+    /// Moves a manual clock forward, and wakes those that sleep by it.
     ///
     /// # Panics
     ///
@@ -124,6 +124,12 @@ impl Clock {
         if let Some(manual) = &self.manual {
             manual.watchers.enlist(waiter);
         }
+    }
+
+    /// Whom to notify when the clock is moved; nobody for the system's.
+    #[cfg(feature = "rate-limit")]
+    pub(crate) fn watchers(&self) -> Option<&WaitSet> {
+        self.manual.as_ref().map(|manual| &manual.watchers)
     }
 
     pub(crate) fn delist(&self, waiter: &Waiter) {

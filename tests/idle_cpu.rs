@@ -47,6 +47,16 @@ fn parked_readers_and_a_blocked_publisher_use_no_processor_time() {
     publisher.publish(1).unwrap();
     let blocked = thread::spawn(move || publisher.publish(2));
 
+    #[cfg(feature = "rate-limit")]
+    let limited = {
+        let hourly = ringbus::RateLimit::every(Duration::from_secs(3600));
+        let paced = bus.topic_named::<u64>("paced").unwrap();
+        let publisher = paced.publisher().unwrap();
+        let publisher = publisher.limited(hourly, ringbus::OnLimit::Wait);
+        publisher.publish(1).unwrap();
+        thread::spawn(move || publisher.publish(2))
+    };
+
     // All have long fallen asleep after this.
     thread::sleep(Duration::from_millis(200));
     let before = cpu_time();
@@ -60,6 +70,11 @@ fn parked_readers_and_a_blocked_publisher_use_no_processor_time() {
         assert_eq!(reader.join().unwrap(), Err(RecvError::Closed));
     }
     assert_eq!(blocked.join().unwrap(), Err(PublishError::Closed(2)));
+    #[cfg(feature = "rate-limit")]
+    assert_eq!(
+        limited.join().unwrap().map_err(|error| error.into_event()),
+        Err(2)
+    );
     drop(in_the_way);
     assert!(
         used < idle_for / 50,

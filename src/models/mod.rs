@@ -7,6 +7,8 @@
 mod group;
 mod growing;
 mod join;
+#[cfg(feature = "rate-limit")]
+mod limits;
 mod lossless;
 mod lossy;
 mod merged;

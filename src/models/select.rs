@@ -6,9 +6,9 @@ use loom::cell::UnsafeCell;
 use loom::thread;
 
 use super::explore;
-use crate::channel::{Core, Overflow, Settings, Start, Subscriber, Topic, WaitStrategy};
+use crate::channel::{Clock, Core, Overflow, Settings, Start, Subscriber, Topic, WaitStrategy};
 use crate::select::schedule::Schedule;
-use crate::select::{Clock, Ended, Reactor};
+use crate::select::{Ended, Reactor};
 use crate::sync::{Arc, AtomicU64, Barrier, Calls, Ordering, Parker, ReadySet, WaitSet};
 
 /// Two sources ring, and the owner sleeps until it has seen both.

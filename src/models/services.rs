@@ -10,6 +10,7 @@ use crate::channel::{Inbox, Mailbox, Patience, Refusal, WaitStrategy};
 use crate::ring::{Awaited, Idle, Parcel, Ring, Shape};
 use crate::services::balance::{Balance, Balancer};
 use crate::services::instance::InstanceSettings;
+use crate::services::permits::Permits;
 use crate::services::service::Service;
 use crate::services::ticket::wait;
 use crate::services::{CallError, Client, ReplyError, Request, Server, StreamEnd, stream};
@@ -352,6 +353,73 @@ fn close_against_a_call() {
         };
         closing.join().unwrap();
         assert_eq!(serving.join().unwrap(), served);
+    });
+}
+
+/// As many calls as may be outstanding are, and no more.
+#[test]
+fn permits_of_two_callers() {
+    explore(None, || {
+        let permits = StdArc::new(Permits::new());
+        permits.limit_to(1);
+        let inside = Arc::new(AtomicU64::new(0));
+        let call = |permits: &StdArc<Permits>, inside: &AtomicU64| {
+            let Some(permit) = Permits::take(permits) else {
+                return false;
+            };
+            assert!(permit.is_some(), "there is a limit");
+            assert_eq!(inside.fetch_add(1, Ordering::Relaxed), 0, "one at a time");
+            inside.fetch_sub(1, Ordering::Relaxed);
+            true
+        };
+        let other = {
+            let (permits, inside) = (StdArc::clone(&permits), Arc::clone(&inside));
+            thread::spawn(move || call(&permits, &inside))
+        };
+        let here = call(&permits, &inside);
+        assert!(other.join().unwrap() || here, "one of them was first");
+        assert!(call(&permits, &inside), "it was given back");
+    });
+}
+
+/// Who has an answer may call again at once.
+#[test]
+fn answer_gives_the_permit_back() {
+    explore(Some(2), || {
+        let service = service();
+        service.permits().limit_to(1);
+        let mut server = server(&service, 0);
+        let client = client(&service);
+        let first = client.start(Double(1)).expect("there is a permit");
+        assert!(client.start(Double(2)).is_err());
+        let call = server.try_recv().expect("it was sent");
+        let serving = thread::spawn(move || call.reply(2));
+        assert_eq!(first.wait().ok(), Some(2));
+        assert!(client.start(Double(2)).is_ok());
+        assert!(serving.join().unwrap());
+    });
+}
+
+/// The service closes while a call waits for its quota.
+#[cfg(feature = "rate-limit")]
+#[test]
+fn close_against_a_limited_call() {
+    use crate::channel::{Clock, LimitedError, RateLimit, RateLimiter};
+
+    explore(None, || {
+        let service = service();
+        let limiter = RateLimiter::with_clock(RateLimit::every(LONG), Clock::manual());
+        assert_eq!(limiter.try_acquire(), Ok(()));
+        let client = client(&service).limited(limiter);
+        let closing = thread::spawn(move || service.close());
+        let refused = client
+            .call(Double(7), LONG)
+            .expect_err("the clock stands still");
+        assert!(matches!(
+            refused,
+            LimitedError::Refused(CallError::Closed(Double(7)))
+        ));
+        closing.join().unwrap();
     });
 }
 

@@ -7,7 +7,8 @@ use loom::cell::UnsafeCell;
 use loom::thread;
 
 use super::explore;
-use crate::select::{Clock, Ended, Reactor};
+use crate::channel::Clock;
+use crate::select::{Ended, Reactor};
 use crate::services::crew::Crew;
 use crate::services::post::Post;
 use crate::services::run::{Run, run, supervise};

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -501,6 +502,64 @@ fn publishers_on_two_threads_lose_and_double_nothing() {
         .poll(64, |letter, _| seen.push(letter.event))
         .is_ok_and(|shown| shown > 0)
     {}
+    assert_once(seen, all());
+}
+
+#[test]
+fn letters_are_what_they_say_while_subscribers_come_and_go() {
+    let bus = Bus::new();
+    let mut letters = Letters::new();
+    let builder = ticks(&bus, 32).retain(32).keep_open();
+    let topic = builder.missed_letters_to(&letters.topic).open().unwrap();
+    let mut steady = drop_oldest(&topic);
+    let done = Arc::new(AtomicBool::new(false));
+    let churn = {
+        let (done, topic) = (Arc::clone(&done), topic.clone());
+        thread::spawn(move || {
+            let mut round = 0;
+            while !done.load(Ordering::Acquire) {
+                let start = [Start::Oldest, Start::Now, Start::Latest][round % 3];
+                let overflow = [Overflow::DropOldest, Overflow::Latest][round % 2];
+                let builder = topic.subscriber().start(start).overflow(overflow);
+                let mut passing = builder.open().unwrap();
+                passing.poll(round % 5, |_, _| thread::yield_now()).unwrap();
+                round += 1;
+            }
+        })
+    };
+    let publishers = [0, 1].map(|odd| {
+        let publisher = topic.publisher().unwrap();
+        thread::spawn(move || {
+            let events = (odd..EVENTS).step_by(2);
+            let published = events.map(|event| (publisher.publish(event).unwrap(), event));
+            published.collect::<Vec<_>>()
+        })
+    });
+    let mut seen = Vec::new();
+    while publishers.iter().any(|thread| !thread.is_finished()) {
+        steady.poll(2, |event, _| seen.push(*event)).unwrap();
+        thread::yield_now();
+    }
+    let published = publishers.map(|thread| thread.join().unwrap()).concat();
+    done.store(true, Ordering::Release);
+    churn.join().unwrap();
+    drain(&mut steady, &mut seen);
+    drop((steady, topic, bus));
+
+    let published: HashMap<u64, u64> = published.into_iter().collect();
+    let mut sequences = HashSet::new();
+    while letters
+        .reader
+        .poll(64, |letter, _| {
+            assert_eq!(published[&letter.sequence], letter.event);
+            assert!(sequences.insert(letter.sequence), "a letter comes twice");
+            seen.push(letter.event);
+        })
+        .is_ok_and(|shown| shown > 0)
+    {}
+    // Others may have missed what the steady one has read, and the other way round.
+    seen.sort_unstable();
+    seen.dedup();
     assert_once(seen, all());
 }
 

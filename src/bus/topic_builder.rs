@@ -185,7 +185,8 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
     /// later as the ring has slots: the publisher that needs the slot moves it, after its own event is published, and
     /// never waits for that. What `letters` has no room for, or refuses, is dropped, and
     /// [counted](crate::TopicSnapshot::dead_letters_lost). What was missed and lies in the ring when the last handle
-    /// of the topic goes is moved then, uncounted.
+    /// of the topic goes is moved then, uncounted, if `letters` still takes it: on a bus that is dropped or closed
+    /// before, it does not.
     ///
     /// What a subscriber's filter would have refused is missed too. What `Latest` skips is not, nor what was left
     /// when a membership ended, by `Disconnect` or otherwise. A subscriber counts from the moment it begins to join:

@@ -18,7 +18,8 @@ pub enum Overflow {
     /// Lossless: publishers wait.
     #[default]
     Block,
-    /// Lossy: the oldest unread events are given up, up to a sixteenth of the capacity at a time.
+    /// Lossy: the oldest unread events are given up, up to a sixteenth of the capacity at a time. They are dropped,
+    /// or [moved to another topic](crate::TopicBuilder::missed_letters_to).
     DropOldest,
     /// Conflating: only the newest event is ever read.
     Latest,

@@ -697,8 +697,16 @@ fn the_call_over_the_limit_of_a_service_is_refused_with_its_request() {
     let refused = client.clone().call(Double(3), LONG).unwrap_err();
     assert!(matches!(refused, CallError::Overloaded(Double(3))));
     // Another service has a limit of its own.
-    let other = bus.server_builder::<Double>().service("other").open().unwrap();
-    let elsewhere = bus.client_builder::<Double>().service("other").open().unwrap();
+    let other = bus
+        .server_builder::<Double>()
+        .service("other")
+        .open()
+        .unwrap();
+    let elsewhere = bus
+        .client_builder::<Double>()
+        .service("other")
+        .open()
+        .unwrap();
     let ticket = elsewhere.start(Double(0)).unwrap();
     assert!(elsewhere.start(Double(0)).is_err());
     drop((ticket, other));

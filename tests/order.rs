@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 use common::assert_conserved;
@@ -113,6 +114,78 @@ fn a_loss_is_still_told_when_its_batch_was_not_taken_from() {
         .poll(8, |event, meta| seen.push((*event, meta.missed)))
         .unwrap();
     assert_eq!(seen, [(6, 6), (7, 0), (8, 0), (9, 0)]);
+}
+
+#[test]
+fn a_batch_that_is_leaked_keeps_what_was_not_taken_from_it() {
+    for overflow in [Overflow::Block, Overflow::DropOldest, Overflow::Disconnect] {
+        let bus = Bus::new();
+        let topic = open(&bus, 8);
+        let mut subscriber = topic.subscriber().overflow(overflow).open().unwrap();
+        for event in 0..4 {
+            topic.publish(event).unwrap();
+        }
+        subscriber
+            .poll_batch(8, |mut batch| {
+                assert_eq!(batch.next().map(|(event, _)| *event), Some(0));
+                assert_eq!(batch.next().map(|(event, _)| *event), Some(1));
+                std::mem::forget(batch);
+            })
+            .unwrap();
+        let left: Vec<_> = subscriber.try_iter().map(|(event, _)| event).collect();
+        assert_eq!(left, [2, 3]);
+        assert_conserved(&topic);
+    }
+}
+
+#[test]
+fn a_batch_is_the_same_taken_one_by_one_and_folded() {
+    let bus = Bus::new();
+    let topic = open(&bus, 64);
+    let mut publisher = topic.exclusive_publisher().unwrap();
+    let mut publish = || {
+        for event in 0..5 {
+            publisher.publish(event).unwrap();
+        }
+        // A gap, which a batch passes over.
+        let build = || panic!("the build panics");
+        let gap = AssertUnwindSafe(|| publisher.publish_with(build).map(drop));
+        assert!(catch_unwind(gap).is_err());
+        for event in 5..10 {
+            publisher.publish(event).unwrap();
+        }
+    };
+    for overflow in [Overflow::Block, Overflow::DropOldest] {
+        for filtered in [false, true] {
+            for first in 0..12 {
+                let mut builder = topic.subscriber().overflow(overflow);
+                if filtered {
+                    builder = builder.filter(|event| event % 3 != 0);
+                }
+                let mut subscriber = builder.open().unwrap();
+                publish();
+                let mut seen = Vec::new();
+                let mut counted = 0;
+                // A lossy subscriber may be lent less than there is.
+                while let Some(folded) = subscriber
+                    .poll_batch(64, |mut batch| {
+                        seen.extend(batch.by_ref().take(first).map(|(event, _)| *event));
+                        batch.fold(seen.len(), |count, (event, _)| {
+                            seen.push(*event);
+                            count + 1
+                        })
+                    })
+                    .unwrap()
+                {
+                    counted = folded;
+                }
+                let expected = (0..10).filter(|event| !filtered || event % 3 != 0);
+                assert_eq!(seen, expected.collect::<Vec<_>>());
+                assert_eq!(counted, seen.len());
+                assert_conserved(&topic);
+            }
+        }
+    }
 }
 
 #[test]

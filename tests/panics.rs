@@ -106,6 +106,26 @@ fn a_panicking_batch_handler_keeps_what_it_did_not_take() {
 }
 
 #[test]
+fn a_panic_in_the_middle_of_folding_a_batch_is_done_with_what_was_shown() {
+    for overflow in [Overflow::Block, Overflow::DropOldest, Overflow::Disconnect] {
+        let bus = Bus::new();
+        let topic = open::<u64>(&bus, 8);
+        let mut subscriber = topic.subscriber().overflow(overflow).open().unwrap();
+        for event in 0..6 {
+            topic.publish(event).unwrap();
+        }
+        assert!(panics(|| {
+            subscriber.poll_batch(64, |mut batch| {
+                batch.next();
+                batch.for_each(|(event, _)| assert!(*event != 1, "the handler panics"));
+            })
+        }));
+        assert_eq!(events(&mut subscriber), [2, 3, 4, 5]);
+        assert_conserved(&topic);
+    }
+}
+
+#[test]
 fn a_panicking_filter_is_done_with_its_event_which_counts_as_delivered() {
     for overflow in POLICIES {
         let bus = Bus::new();

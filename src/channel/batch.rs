@@ -48,6 +48,9 @@ impl<'a, T> Batch<'a, T> {
             taken: 0,
             scratch: None,
         };
+        if batch.filter.is_none() {
+            batch.events.look_along(max as u64);
+        }
         batch.first = Some(batch.take_next()?);
         Some(batch)
     }
@@ -68,7 +71,23 @@ impl<'a, T> Batch<'a, T> {
         self.taken
     }
 
+    #[inline(always)]
     fn take_next(&mut self) -> Option<(&'a T, Meta)> {
+        // The frequent case. It is shorter than what is left.
+        if let Some((event, sequence)) = self.events.next_of_run() {
+            self.left -= 1;
+            return Some((
+                event,
+                Meta {
+                    sequence,
+                    missed: 0,
+                },
+            ));
+        }
+        self.take_any()
+    }
+
+    fn take_any(&mut self) -> Option<(&'a T, Meta)> {
         while self.left > 0 {
             let Some((event, sequence)) = self.events.next_ref() else {
                 // What comes now is not of this batch: who has seen its end is not shown more of it.
@@ -89,14 +108,39 @@ impl<'a, T> Batch<'a, T> {
 impl<'a, T> Iterator for Batch<'a, T> {
     type Item = (&'a T, Meta);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let next = self.first.take().or_else(|| self.take_next());
         self.taken += usize::from(next.is_some());
         next
     }
+
+    /// Also behind `for_each`, `map`, `sum` and their kin. Between the events nothing else is looked at, so that it
+    /// is twice as fast as a loop over `next`.
+    #[inline]
+    fn fold<B, F>(mut self, init: B, mut f: F) -> B
+    where
+        F: FnMut(B, Self::Item) -> B,
+    {
+        let mut folded = Some(init);
+        let mut fold = |item| folded = folded.take().map(|before| f(before, item));
+        if let Some(first) = self.first.take() {
+            fold(first);
+        }
+        let shown = self.events.show_rest(|event, sequence| {
+            let missed = 0;
+            fold((event, Meta { sequence, missed }));
+        });
+        self.left -= shown as usize;
+        while let Some(item) = self.take_any() {
+            fold(item);
+        }
+        folded.expect("it is given back each time")
+    }
 }
 
 impl<T> Drop for Batch<'_, T> {
+    #[inline(always)]
     fn drop(&mut self) {
         // It was looked up to know that there is one, and nobody took it.
         if let Some((_, meta)) = self.first.take() {

@@ -102,6 +102,34 @@ fn leave_after_a_read() {
     });
 }
 
+/// Events lent in a row are those that are there, and their slots are kept until the batch is over.
+#[test]
+fn runs_are_lent() {
+    explore(Some(3), || {
+        let ring = ring(2, 2);
+        let mut reader = Reader::join(&ring, Policy::Lossless, Origin::Now).unwrap();
+        let mut writer = SoleWriter::new(Arc::clone(&ring));
+        publish(&mut writer, 0).unwrap();
+        let publishing = thread::spawn(move || {
+            let mut published = 1;
+            published += u64::from(publish(&mut writer, published).is_ok());
+            published + u64::from(publish(&mut writer, published).is_ok())
+        });
+        let mut seen = Vec::new();
+        reader.lend(|mut events| {
+            events.look_along(2);
+            let first = events.next_of_run().map(|(event, _)| *event);
+            events.show_rest(|event, _| seen.push(*event));
+            seen.insert(0, first.expect("it was published before"));
+        });
+        let published = publishing.join().unwrap();
+        let mut rest = Vec::new();
+        read_all(&mut reader, &mut rest);
+        seen.extend(rest.into_iter().map(|(_, event, _)| event));
+        assert_eq!(seen, (0..published).collect::<Vec<_>>());
+    });
+}
+
 /// Every publish that was accepted before the close is read, then the reader is told; none after.
 #[test]
 fn close_is_exact() {

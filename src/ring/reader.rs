@@ -12,7 +12,7 @@
     reason = "a batch reads slots that the reader's cursor or pin protects"
 )]
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use super::Ring;
 use super::member::Member;
@@ -132,6 +132,8 @@ impl Account {
 #[derive(Debug)]
 pub(crate) struct Events<'a, T> {
     pub(super) reader: &'a mut Reader<T>,
+    /// Events that were seen to be there, in a row, from the reader's next sequence on; or empty.
+    run: Range<u64>,
 }
 
 /// How far a reader was in what it was lent.
@@ -320,43 +322,53 @@ impl<T> Reader<T> {
         self.ring.slot(self.next).stamp().is_event(self.next)
     }
 
+    /// The events that there are in a row from the next sequence on, without holes, up to `max`; for a lossless
+    /// reader.
+    ///
+    /// The stamps are not looked at where the upstreams have seen that there are events.
+    #[inline(always)]
+    fn run(&self, max: u64) -> Range<u64> {
+        debug_assert_eq!(self.policy, Policy::Lossless);
+        let first = self.next;
+        let max = max.min(self.limit.saturating_sub(first));
+        if first >= self.vouched_from {
+            return first..first + max;
+        }
+        // Held here, as an acquiring load keeps the compiler from holding anything that is loaded.
+        let slots = &*self.ring.slots;
+        // Always some, without a panic.
+        let slot = |sequence: u64| slots.get(sequence as usize & (slots.len() - 1));
+        let mut end = first;
+        while end - first < max && slot(end).is_some_and(|slot| slot.stamp().is_event(end)) {
+            end += 1;
+        }
+        first..end
+    }
+
     /// Shows up to `max` events in a row, without holes, to `f`, for a lossless reader, until `f` breaks;
     /// tells how many.
     ///
-    /// The stamps are looked at first, so that the loop over the events keeps its state in registers; not at all
-    /// where the upstreams have seen that there are events.
+    /// The stamps are looked at first, so that the loop over the events keeps its state in registers.
     #[inline(always)]
     pub(crate) fn show_run(
         &mut self,
         max: u64,
         mut f: impl FnMut(&T, u64) -> ControlFlow<()>,
     ) -> u64 {
-        debug_assert_eq!(self.policy, Policy::Lossless);
+        let sequences = self.run(max);
         let Self {
             ring,
             seat,
             next,
             end: told,
             account,
-            limit,
-            vouched_from,
             ..
         } = self;
-        let first = *next;
-        let max = max.min(limit.saturating_sub(first));
-        // Held here, as an acquiring load keeps the compiler from holding anything that is loaded.
+        // Always some: a panic in this loop would keep what `f` counts out of registers, as it is to be seen when
+        // the panic is caught.
         let slots = &*ring.slots;
-        // Always some: a panic in these loops would keep what `f` counts out of registers, as it is to be seen
-        // when the panic is caught.
         let slot = |sequence: u64| slots.get(sequence as usize & (slots.len() - 1));
-        let mut end = first;
-        if first >= *vouched_from {
-            end += max;
-        } else {
-            while end - first < max && slot(end).is_some_and(|slot| slot.stamp().is_event(end)) {
-                end += 1;
-            }
-        }
+        let first = sequences.start;
         let mut run = Run {
             member: seat.member(),
             account,
@@ -364,7 +376,7 @@ impl<T> Reader<T> {
             told,
             next: first,
         };
-        for sequence in first..end {
+        for sequence in sequences {
             let Some(slot) = slot(sequence) else { break };
             // Passed before user code may unwind.
             run.next = sequence + 1;
@@ -382,7 +394,10 @@ impl<T> Reader<T> {
     #[inline(always)]
     pub(crate) fn lend<R>(&mut self, f: impl FnOnce(Events<'_, T>) -> R) -> R {
         let commit = Commit(self);
-        f(Events { reader: commit.0 })
+        f(Events {
+            reader: commit.0,
+            run: 0..0,
+        })
     }
 
     /// Tells publishers what a lossless reader has taken.
@@ -440,6 +455,21 @@ impl Drop for Run<'_> {
     }
 }
 
+/// How far the showing of a run is; a local until it ends or unwinds.
+struct Passed<'a> {
+    next: u64,
+    reader_next: &'a mut u64,
+    delivered: &'a mut u64,
+}
+
+impl Drop for Passed<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        *self.delivered += self.next - *self.reader_next;
+        *self.reader_next = self.next;
+    }
+}
+
 /// Events that are lent one by one: no closure stands between who takes them and what is done with them.
 pub(crate) struct Turns<'a, T>(Commit<'a, T>);
 
@@ -475,9 +505,71 @@ impl<T> Drop for Commit<'_, T> {
 }
 
 impl<'a, T> Events<'a, T> {
+    /// Looks which events there are in a row, up to `max`, for [`next_of_run`](Self::next_of_run).
+    #[inline(always)]
+    pub(crate) fn look_along(&mut self, max: u64) {
+        if self.reader.policy == Policy::Lossless {
+            self.run = self.reader.run(max);
+        }
+    }
+
+    /// The next event of those that were seen in a row, and its sequence.
+    #[inline(always)]
+    pub(crate) fn next_of_run(&mut self) -> Option<(&'a T, u64)> {
+        let sequence = self.run.next()?;
+        let reader = &mut *self.reader;
+        reader.next = sequence + 1;
+        reader.account.delivered += 1;
+        // SAFETY: the stamp of this event was seen when the run was made (R2), or by an upstream (R13). As in
+        // `next_ref` for the rest.
+        let event = unsafe {
+            reader
+                .ring
+                .slot(sequence)
+                .read(|event| std::ptr::from_ref(event))
+        };
+        // SAFETY: as in `next_ref`.
+        Some((unsafe { &*event }, sequence))
+    }
+
+    /// Shows the rest of the run to `f`, and tells how many events that were.
+    ///
+    /// As in [`Reader::show_run`], what the loop counts stays in registers.
+    #[inline(always)]
+    pub(crate) fn show_rest(&mut self, mut f: impl FnMut(&'a T, u64)) -> u64 {
+        let run = std::mem::take(&mut self.run);
+        if run.is_empty() {
+            return 0;
+        }
+        let Reader {
+            ring,
+            next,
+            account,
+            ..
+        } = &mut *self.reader;
+        let mut passed = Passed {
+            next: run.start,
+            reader_next: next,
+            delivered: &mut account.delivered,
+        };
+        let slots = &*ring.slots;
+        for sequence in run.clone() {
+            let slot = slots.get(sequence as usize & (slots.len() - 1));
+            let Some(slot) = slot else { break };
+            // Before user code may unwind.
+            passed.next = sequence + 1;
+            // SAFETY: as in `next_of_run`.
+            let event = unsafe { slot.read(|event| std::ptr::from_ref(event)) };
+            // SAFETY: as in `next_ref`.
+            f(unsafe { &*event }, sequence);
+        }
+        passed.next - run.start
+    }
+
     /// Shows the next event to `f`, with its sequence and the reader's account.
     #[inline(always)]
     pub(crate) fn next_with<R>(&mut self, f: impl FnOnce(&T, u64, &mut Account) -> R) -> Option<R> {
+        self.run = 0..0;
         let sequence = self.reader.take()?;
         let Reader { ring, account, .. } = &mut *self.reader;
         // SAFETY: `take` saw the stamp of an event (R2), or noted it with the claim. The reader tells
@@ -491,6 +583,7 @@ impl<'a, T> Events<'a, T> {
 
     /// The next event and its sequence.
     pub(crate) fn next_ref(&mut self) -> Option<(&'a T, u64)> {
+        self.run = 0..0;
         let sequence = self.reader.take()?;
         // SAFETY: as in `next_with`; the `Commit` of `lend` outlives `'a`, as `lend` hands out `Events` for
         // no longer than its own frame. The pointer is turned into a reference before the batch ends, and
@@ -525,6 +618,7 @@ impl<T> Events<'_, T> {
 
     /// Gives back everything that was taken since the reader was at the bookmark, of which nothing was refused.
     pub(crate) fn go_back(&mut self, bookmark: Bookmark) {
+        self.run = 0..0;
         self.reader.next = bookmark.next;
         self.reader.account.delivered = bookmark.delivered;
         self.reader.account.holes = bookmark.holes;
@@ -532,6 +626,7 @@ impl<T> Events<'_, T> {
 
     /// Gives the event that was taken last back, which `missed` events were missed before.
     pub(crate) fn give_back(&mut self, sequence: u64, missed: u64) {
+        self.run = 0..0;
         self.reader.next = sequence;
         self.reader.account.delivered -= 1;
         self.reader.account.missed += missed;

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use common::{finishes, let_others_park, wait_until};
 use ringbus::{
-    Bus, PublishError, Reactor, RecvError, Restarts, Timeline, Topic, WorkerEnd, WorkerError,
-    WorkerStatus,
+    Bus, PublishError, Reactor, RecvError, Request, Restarts, Timeline, Topic, WorkerEnd,
+    WorkerError, WorkerStatus,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -413,6 +413,41 @@ fn subscribers_that_are_no_workers_are_told_and_not_waited_for() {
         "what was published is delivered"
     );
     assert!(bus.shutdown(HOUR).is_complete());
+}
+
+#[test]
+fn calls_that_nobody_has_answered_are_told() {
+    struct Double(u64);
+
+    impl Request for Double {
+        type Reply = u64;
+    }
+
+    let bus = Bus::new();
+    let mut server = bus
+        .server_builder::<Double>()
+        .instance("slow")
+        .open()
+        .unwrap();
+    let client = bus.client::<Double>();
+    let tickets = [1, 2, 3].map(|number| client.start(Double(number)).unwrap());
+    let call = server.recv().unwrap();
+
+    let report = bus.shutdown(MS);
+    let slow = &report.services[0].instances[0];
+    assert_eq!((slow.waiting, slow.serving), (2, 1));
+    assert!(!report.is_complete());
+    let printed = report.to_string();
+    assert!(printed.contains("slow"), "{printed}");
+
+    // What was accepted before the close is served all the same.
+    call.reply(2);
+    while let Ok(call) = server.recv() {
+        let Double(number) = *call.request();
+        call.reply(2 * number);
+    }
+    assert_eq!(tickets.map(|ticket| ticket.wait().unwrap()), [2, 4, 6]);
+    assert!(bus.shutdown(MS).is_complete());
 }
 
 #[test]

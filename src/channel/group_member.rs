@@ -685,12 +685,13 @@ impl<T: Send + Sync + 'static> GroupMember<T> {
         self.worker.take_fence_away();
     }
 
-    /// About how many events of the group wait, before the fence if there is one.
+    /// Says that this thread reads.
     #[cfg(feature = "services")]
     pub(crate) fn note_thread(&mut self) {
         self.worker.note_thread();
     }
 
+    /// About how many events of the group wait, before the fence if there is one.
     pub(crate) fn left(&self) -> u64 {
         self.worker.left()
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::crew::{Crew, snapshots};
 use super::post::Post;
+use super::snapshot::ServiceSnapshot;
 use super::worker_snapshot::WorkerSnapshot;
 use crate::bus::{Bus, Snapshot};
 
@@ -15,16 +16,22 @@ use crate::bus::{Bus, Snapshot};
 pub struct ShutdownReport {
     /// The workers, by name: what each was given, what it was not, and whether it is still running.
     pub workers: Vec<WorkerSnapshot>,
+    /// The services, with the instances that have not left: what waits there for somebody to serve it, and what
+    /// is being served.
+    pub services: Vec<ServiceSnapshot>,
     /// The topics, with the subscribers that have not left: those of the workers that are still running, and
     /// those that are read elsewhere.
     pub topics: Snapshot,
 }
 
 impl ShutdownReport {
-    /// Whether every worker has drained, and no subscriber or group anywhere has something to read.
+    /// Whether every worker has drained, every call is answered, and no subscriber or group anywhere has
+    /// something to read.
     pub fn is_complete(&self) -> bool {
+        let mut instances = self.services.iter().flat_map(|service| &service.instances);
         let mut topics = self.topics.topics.iter();
         self.workers.iter().all(WorkerSnapshot::is_drained)
+            && instances.all(|instance| instance.waiting + instance.serving == 0)
             && topics.all(|topic| {
                 let mut subscribers = topic.subscribers.iter();
                 let mut groups = topic.groups.iter();
@@ -43,6 +50,9 @@ impl fmt::Display for ShutdownReport {
         )?;
         for worker in &self.workers {
             writeln!(f, "{worker}")?;
+        }
+        for service in &self.services {
+            service.fmt(f)?;
         }
         self.topics.fmt(f)
     }
@@ -99,6 +109,7 @@ impl Bus {
         let topics = self.snapshot();
         ShutdownReport {
             workers: snapshots(&posts, &topics),
+            services: self.services(),
             topics,
         }
     }

@@ -1,8 +1,9 @@
 //! Numbers of services, for people.
 
+use std::fmt;
 use std::sync::Arc;
 
-/// A service and its numbers; made by [`Bus::services`](crate::Bus::services).
+/// A service and its numbers, which print as a table; made by [`Bus::services`](crate::Bus::services).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServiceSnapshot {
@@ -47,4 +48,41 @@ pub struct InstanceSnapshot {
     pub handed_on: u64,
     /// It is asked nothing for a while; see [`eject_after`](crate::ServerBuilder::eject_after).
     pub ejected: bool,
+}
+
+impl fmt::Display for ServiceSnapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{:<32} {:>10} {:>12} {:>12} {:>12} {:>12} {:>12}",
+            self.name.as_deref().unwrap_or(self.request),
+            "received",
+            "waiting",
+            "serving",
+            "replied",
+            "dropped",
+            "panicked"
+        )?;
+        for instance in &self.instances {
+            let number;
+            let name = match instance.name.as_deref() {
+                Some(name) => name,
+                None => {
+                    number = format!("#{}", instance.id);
+                    &number
+                }
+            };
+            writeln!(
+                f,
+                "  {name:<30} {:>10} {:>12} {:>12} {:>12} {:>12} {:>12}",
+                instance.received,
+                instance.waiting,
+                instance.serving,
+                instance.replied,
+                instance.dropped,
+                instance.panicked,
+            )?;
+        }
+        Ok(())
+    }
 }

@@ -244,20 +244,34 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         }
         // No function that is called from here is given the handler, and none of the frequent loop may unwind but
         // the handler: either would keep what it counts in memory, event by event.
+        let plain = self.is_plain();
         loop {
-            let shown = if self.reader.policy() == Policy::Lossless && self.filter.is_none() {
+            let shown = if plain {
                 // The frequent case: as below, with less to look at for each event.
                 self.show_run(max, staged, &mut handler)
             } else {
                 self.show_any(max, &mut handler)?
             };
-            if shown > 0 {
+            if shown > 0 || plain && self.is_plainly_empty() {
                 return Ok(shown);
             }
             if let Some(nothing) = self.go_on_or_tell() {
                 return nothing.map(|()| 0);
             }
         }
+    }
+
+    /// Whether every event is shown: none is lost, and none refused.
+    #[inline(always)]
+    fn is_plain(&self) -> bool {
+        self.reader.policy() == Policy::Lossless && self.filter.is_none()
+    }
+
+    /// Whether the next event is still to come, and nobody but a publisher is to be waited for: what a thread that
+    /// spins asks all the time. Where it is not, [`find`](Self::find) tells what is the matter.
+    #[inline(always)]
+    fn is_plainly_empty(&self) -> bool {
+        self.hook.is_none() && !self.reader.is_behind() && self.reader.awaits_next()
     }
 
     #[inline(always)]
@@ -724,6 +738,17 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     where
         T: Clone,
     {
+        if self.is_plain() && !self.listing.is_staged() {
+            // The frequent case, with less to look at.
+            let mut taken = None;
+            let shown = self.show_run(1, false, &mut |event, _| {
+                taken = Some(event.clone());
+                ControlFlow::Continue(())
+            });
+            if shown > 0 || self.is_plainly_empty() {
+                return Ok(taken);
+            }
+        }
         // Bounded, also when the filter refuses everything.
         for _ in 0..self.listing.core().settings().max_capacity() {
             match self.find(1) {

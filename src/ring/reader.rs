@@ -252,6 +252,12 @@ impl<T> Reader<T> {
         claimed + self.ring.events_from(from, &self.seat, self.limit_now())
     }
 
+    /// Whether a lossless reader's next event is still to come, as [`found_nothing`](Self::found_nothing) tells it.
+    #[inline(always)]
+    pub(crate) fn awaits_next(&self) -> bool {
+        !self.is_done(self.next) && self.next < self.ring.end()
+    }
+
     /// For a reader at `next`, after it saw that `next` is not done. `end` covers every claim that is
     /// carried out, so what is not done before it is still coming.
     fn found_nothing(&self, next: u64) -> Found {

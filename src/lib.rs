@@ -229,6 +229,11 @@
 //! [`Subscriber::conflate_by`] keeps them in a table beside the ring, for readers that are slower than the ring
 //! is long. Either way what is passed over is counted, and told.
 //!
+//! Conflation begins when the reader looks: a lossless one holds publishers up until then, and a lossy one may lose
+//! the only event of a key that speaks rarely. Where neither may be, give each key a topic of its own and follow them
+//! with a [pattern](Bus::pattern_subscriber) and [`Overflow::Latest`]: of each topic the newest event waits, whatever
+//! the others do.
+//!
 //! ```
 //! # use ringbus::Bus;
 //! let bus = Bus::new();

@@ -474,11 +474,12 @@ pub use channel::PlainReader;
 pub use channel::{
     Batch, BatchRest, Clock, Conflated, DeadLetter, Draft, Editor, ExclusivePublisher,
     GroupBuilder, GroupError, GroupMember, GroupMeta, GroupSnapshot, Iter, LetterCause,
-    MAX_CAPACITY, MAX_NAME, MAX_OBSERVER_DEPTH, Meta, Observer, ObserverPanic, ObserverSnapshot,
-    Overflow, PollError, PublishBatchError, PublishError, PublishTimeoutError, Publisher,
-    PublisherError, RecvError, RecvTimeoutError, Redeliver, Stage, Start, State, StateReader,
-    SubscribeError, Subscriber, SubscriberBuilder, SubscriberSnapshot, Timeline, Topic,
-    TopicSnapshot, TryIter, TryPublishError, TryRecvError, WaitStrategy,
+    ListenerKind, ListenerName, MAX_CAPACITY, MAX_NAME, MAX_OBSERVER_DEPTH, Meta, Observer,
+    ObserverPanic, ObserverSnapshot, Overflow, PollError, PublishBatchError, PublishError,
+    PublishTimeoutError, Publisher, PublisherError, RecvError, RecvTimeoutError, Redeliver, Stage,
+    Start, State, StateReader, SubscribeError, Subscriber, SubscriberBuilder, SubscriberSnapshot,
+    SystemChange, SystemEvent, Timeline, Topic, TopicName, TopicSnapshot, TryIter, TryPublishError,
+    TryRecvError, WaitStrategy,
 };
 #[cfg(feature = "rate-limit")]
 pub use channel::{

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::watch::{AnyWatchers, End, Watcher, Watchers};
 use crate::channel::{
-    Core, ExclusivePublisher, PublisherError, Settings, SubscribeError, Topic, TopicSnapshot,
-    WaitStrategy,
+    Core, ExclusivePublisher, PublisherError, Settings, SubscribeError, System, Topic,
+    TopicSnapshot, WaitStrategy,
 };
-use crate::sync::Mutex;
+use crate::sync::{self, Mutex};
 
 /// An event channel of many publishers in which each has a ring of its own, a lane; readers merge them.
 ///
@@ -62,6 +62,7 @@ pub struct Lanes<T: Send + Sync + 'static> {
 struct Shared<T: Send + Sync + 'static> {
     name: Option<Box<str>>,
     settings: Settings,
+    system: sync::Arc<System>,
     state: Mutex<State<T>>,
 }
 
@@ -77,11 +78,12 @@ struct State<T: Send + Sync + 'static> {
 }
 
 impl<T: Send + Sync + 'static> Lanes<T> {
-    pub(crate) fn new(name: Option<&str>, settings: Settings) -> Self {
+    pub(crate) fn new(name: Option<&str>, settings: Settings, system: &sync::Arc<System>) -> Self {
         Self {
             shared: Arc::new(Shared {
                 name: name.map(Box::from),
                 settings,
+                system: sync::Arc::clone(system),
                 state: Mutex::new(State {
                     closed: false,
                     next: 0,
@@ -122,8 +124,10 @@ impl<T: Send + Sync + 'static> Lanes<T> {
         let Shared {
             name,
             settings,
+            system,
             state,
         } = &*self.shared;
+        let _held = system.hold();
         let mut state = state.lock();
         let gone = state.take_gone();
         if state.is_closed(settings) {
@@ -138,6 +142,7 @@ impl<T: Send + Sync + 'static> Lanes<T> {
             ..*settings
         };
         let lane = Topic::of(Core::new(Some(&name), settings));
+        lane.core().wire_to(system);
         let (told, joined) = state.watchers.tell(&lane);
         if joined.is_ok() {
             state.next += 1;
@@ -162,6 +167,7 @@ impl<T: Send + Sync + 'static> Lanes<T> {
 
     /// Joins a watcher to the open lanes and to those that come.
     pub(crate) fn watch(&self, watcher: &Arc<dyn Watcher<T>>) -> Result<(), SubscribeError> {
+        let _held = self.shared.system.hold();
         let mut state = self.shared.state.lock();
         let closed = state.is_closed(self.settings());
         let mut lanes = state.lanes.iter().filter(|lane| !lane.is_closed());

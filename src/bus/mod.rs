@@ -10,6 +10,7 @@ mod pattern;
 mod registry;
 mod snapshot;
 mod state_builder;
+mod system_events;
 mod topic_builder;
 mod watch;
 

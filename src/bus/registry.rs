@@ -9,8 +9,8 @@ use super::error::TopicError;
 use super::lanes::Lanes;
 use super::pattern::Pattern;
 use super::watch::{AnyWatchers, End, Watcher, Watchers};
-use crate::channel::{Core, Settings, SubscribeError, Timeline, Topic, TopicSnapshot};
-use crate::sync::{Mutex, MutexGuard};
+use crate::channel::{Core, Settings, SubscribeError, System, Timeline, Topic, TopicSnapshot};
+use crate::sync::{self, Mutex, MutexGuard};
 
 /// The open topics of a bus.
 ///
@@ -23,6 +23,7 @@ use crate::sync::{Mutex, MutexGuard};
 #[derive(Debug)]
 pub(crate) struct Registry {
     topics: Mutex<Topics>,
+    system: sync::Arc<System>,
 }
 
 #[derive(Debug, Default)]
@@ -118,7 +119,13 @@ impl Registry {
     pub(crate) fn new() -> Self {
         Self {
             topics: Mutex::new(Topics::default()),
+            system: System::new(),
         }
+    }
+
+    /// Where the bus is told what happens on it.
+    pub(crate) fn system(&self) -> &sync::Arc<System> {
+        &self.system
     }
 
     /// The open topic of this type and name, or a new one with these settings; `true` if it is new.
@@ -171,6 +178,7 @@ impl Registry {
         if let Some(topic) = topics.find::<Topic<T>>(&key) {
             return Ok((topic.clone(), false));
         }
+        let _held = self.system.hold();
         self.enter(topics, key, make()).map(|topic| (topic, true))
     }
 
@@ -190,6 +198,7 @@ impl Registry {
         if topics.find::<Topic<T>>(&key).is_some() {
             return Ok(false);
         }
+        let _held = self.system.hold();
         self.enter(topics, key, topic.clone()).map(|_| true)
     }
 
@@ -205,6 +214,7 @@ impl Registry {
             topic.close();
             return Ok(topic);
         }
+        topic.core().wire_to(&self.system);
         let (told, joined) = topics.watchers::<T>().tell(&topic);
         let replaced = match joined {
             Ok(()) => topics.by_key.insert(key, Box::new(topic.clone())),
@@ -240,7 +250,7 @@ impl Registry {
         if let Some(lanes) = topics.find::<Lanes<T>>(&key) {
             return (lanes.clone(), false);
         }
-        let lanes = Lanes::new(name, settings);
+        let lanes = Lanes::new(name, settings, &self.system);
         let replaced = if topics.closed {
             lanes.close();
             None
@@ -258,6 +268,7 @@ impl Registry {
         pattern: Pattern,
         watcher: &Arc<dyn Watcher<T>>,
     ) -> Result<(), SubscribeError> {
+        let _held = self.system.hold();
         let mut topics = self.topics.lock();
         for (key, topic) in &topics.by_key {
             let name = key.name.as_deref().filter(|name| pattern.matches(name));
@@ -281,6 +292,7 @@ impl Registry {
 
     /// Closes every topic, and whatever is opened later. The topics stay listed for the last snapshots.
     pub(crate) fn close(&self) {
+        self.system.close();
         let mut topics = self.topics.lock();
         topics.closed = true;
         let watchers = std::mem::take(&mut topics.watchers);

@@ -1,5 +1,7 @@
 //! A topic's name and settings.
 
+use std::panic::Location;
+
 use super::error::TopicError;
 use super::lanes::Lanes;
 use super::registry::Registry;
@@ -283,6 +285,7 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
     ///
     /// As [`open`](Self::open), when a name is empty or too long, when the topic is to be on a timeline or to
     /// grow, and when it is open already.
+    #[track_caller]
     pub fn open_edited<const N: usize>(
         self,
         names: [&str; N],
@@ -301,11 +304,12 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
             return Err(TopicError::GrowEdited);
         }
         let name = self.name.as_deref();
-        let (topic, editors) = Editor::open(name, settings, names);
+        let (topic, editors) = Editor::open(name, settings, names, Location::caller());
         self.send_missed(&topic)?;
         if !self.registry.add(name, &topic)? {
             return Err(TopicError::Open);
         }
+        editors.iter().for_each(Editor::tell_joined);
         Ok((topic, editors))
     }
 

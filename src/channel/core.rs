@@ -1,5 +1,6 @@
 //! What the handles of one topic share.
 
+use std::panic::Location;
 use std::time::Instant;
 
 use super::current::Current;
@@ -9,11 +10,14 @@ use super::group::Groups;
 use super::observers::Observers;
 use super::overflow::{Overflow, Start};
 use super::settings::Settings;
+use super::system::Wire;
+use super::system_event::{ListenerKind, ListenerName};
 use super::unheard::Unheard;
 use super::wait::Waits;
 use crate::ring::{MAX_SEQUENCE, Obstacle, Origin, Reader, Ring, Seat, Sequencer, Shape};
 use crate::sync::{
-    Arc, AtomicBool, AtomicUsize, Barrier, Latest, Mutex, MutexGuard, OnceCell, Ordering, WaitSet,
+    Arc, AtomicBool, AtomicUsize, Barrier, Early, Latest, Mutex, MutexGuard, OnceCell, Ordering,
+    WaitSet,
 };
 
 /// A topic: its ring, once somebody listens, and who publishes and subscribes.
@@ -49,6 +53,8 @@ pub(crate) struct Core<T> {
     pub(crate) paced: WaitSet,
     pub(crate) parked: Waits,
     pub(crate) blocked: Waits,
+    /// How its bus is told what happens here, if it has one.
+    pub(super) wire: Early<Arc<Wire>>,
 }
 
 /// The cold state of a topic, under one lock that is never held while user code runs.
@@ -69,9 +75,7 @@ pub(crate) struct Desk {
 /// A subscriber on the topic's list.
 #[derive(Debug)]
 pub(crate) struct Listed {
-    id: u64,
-    pub(crate) name: Option<Box<str>>,
-    pub(crate) overflow: Overflow,
+    pub(crate) label: Arc<ListenerName>,
     pub(crate) seat: Seat,
     /// How many rings there were before the one that it joined.
     pub(super) rings_before: usize,
@@ -81,7 +85,7 @@ pub(crate) struct Listed {
 #[derive(Debug)]
 pub(crate) struct Listing<T> {
     core: Arc<Core<T>>,
-    id: u64,
+    label: Arc<ListenerName>,
     /// Somebody may come after the reader. Set before that can be, on the reader's own behalf.
     followed: AtomicBool,
     /// That, or the reader comes after others.
@@ -175,6 +179,7 @@ impl<T> Core<T> {
             paced: WaitSet::new(barrier),
             parked: Waits::default(),
             blocked: Waits::default(),
+            wire: Early::new(),
         })
     }
 
@@ -412,6 +417,7 @@ impl<T> Core<T> {
         name: Option<&str>,
         overflow: Overflow,
         start: Start,
+        location: &'static Location<'static>,
     ) -> Result<(Reader<T>, Listing<T>), SubscribeError> {
         // First, so that what is published after this call is heard.
         core.add_listener();
@@ -420,7 +426,8 @@ impl<T> Core<T> {
         let ring = Arc::clone(core.allocate(&mut desk));
         let joined = Reader::join(&ring, overflow.policy(), core.origin(start));
         let joined = joined.map(|reader| {
-            let listing = Self::list_at(core, &mut desk, name, overflow, &reader);
+            let label = desk.label(ListenerKind::Subscriber, name, overflow, location);
+            let listing = Self::list_at(core, &mut desk, label, &reader);
             (reader, listing)
         });
         drop(desk);
@@ -437,31 +444,29 @@ impl<T> Core<T> {
         core: &Arc<Self>,
         name: Option<&str>,
         overflow: Overflow,
+        location: &'static Location<'static>,
         reader: &Reader<T>,
     ) -> Listing<T> {
-        Self::list_at(core, &mut core.desk.lock(), name, overflow, reader)
+        let mut desk = core.desk.lock();
+        let label = desk.label(ListenerKind::Editor, name, overflow, location);
+        Self::list_at(core, &mut desk, label, reader)
     }
 
     /// Puts a reader of the newest ring on the list, at the desk.
     fn list_at(
         core: &Arc<Self>,
         desk: &mut Desk,
-        name: Option<&str>,
-        overflow: Overflow,
+        label: Arc<ListenerName>,
         reader: &Reader<T>,
     ) -> Listing<T> {
-        let id = desk.next_id;
-        desk.next_id += 1;
         desk.subscribers.push(Listed {
-            id,
-            name: name.map(Box::from),
-            overflow,
+            label: Arc::clone(&label),
             seat: reader.seat().clone(),
             rings_before: core.grown.len(),
         });
         Listing {
             core: Arc::clone(core),
-            id,
+            label,
             followed: AtomicBool::new(false),
             staged: AtomicBool::new(reader.is_behind()),
         }
@@ -480,6 +485,25 @@ impl Desk {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.closed
+    }
+
+    /// What somebody who joins is known by.
+    pub(crate) fn label(
+        &mut self,
+        kind: ListenerKind,
+        name: Option<&str>,
+        overflow: Overflow,
+        location: &'static Location<'static>,
+    ) -> Arc<ListenerName> {
+        let id = self.next_id;
+        self.next_id += 1;
+        Arc::new(ListenerName {
+            kind,
+            id,
+            name: name.map(std::sync::Arc::from),
+            overflow: Some(overflow),
+            location,
+        })
     }
 
     fn may_publish(&self) -> Result<(), PublisherError> {
@@ -529,6 +553,10 @@ impl<T> Listing<T> {
     pub(crate) fn core(&self) -> &Core<T> {
         &self.core
     }
+
+    pub(crate) fn label(&self) -> &Arc<ListenerName> {
+        &self.label
+    }
 }
 
 impl<T> Listing<T> {
@@ -538,7 +566,7 @@ impl<T> Listing<T> {
         let listed = desk
             .subscribers
             .iter()
-            .position(|listed| listed.id == self.id)
+            .position(|listed| listed.label.id == self.label.id)
             .map(|index| desk.subscribers.swap_remove(index));
         drop(desk);
         drop(listed);
@@ -552,5 +580,6 @@ impl<T> Drop for Listing<T> {
         self.core.room.notify();
         // And so may those who came after it.
         self.core.passed.notify();
+        self.core.tell_left(&self.label);
     }
 }

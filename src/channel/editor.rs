@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
+use std::panic::Location;
 use std::time::Instant;
 
 use crossbeam_channel::Receiver;
@@ -53,18 +54,25 @@ impl<T: Send + Sync + 'static> Editor<T> {
         topic: Option<&str>,
         settings: Settings,
         editors: [&str; N],
+        location: &'static Location<'static>,
     ) -> (Topic<T>, [Self; N]) {
         let (core, readers) = Core::edited(topic, settings, N);
         let mut readers = readers.into_iter();
         let editors = editors.map(|name| {
             let reader = readers.next().expect("each has its reader");
-            let listing = Core::list(&core, Some(name), Overflow::Block, &reader);
+            let listing = Core::list(&core, Some(name), Overflow::Block, location, &reader);
             listing.follow();
             Self {
                 subscriber: Subscriber::of(reader, listing, None),
             }
         });
         (Topic::of(core), editors)
+    }
+
+    /// Tells that it has joined, once its topic is known.
+    pub(crate) fn tell_joined(&self) {
+        let listing = &self.subscriber.listing;
+        listing.core().tell_joined(listing.label());
     }
 
     /// Lends up to `max` events to `handler`, one after the other, and returns how many; never blocks.

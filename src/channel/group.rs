@@ -3,6 +3,7 @@
 use std::any::TypeId;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::Location;
 
 use thiserror::Error;
 
@@ -12,6 +13,8 @@ use super::group_member::{GroupMember, GroupMeta};
 use super::overflow::{Overflow, Start};
 use super::settings::MAX_NAME;
 use super::stage::Stage;
+use super::system_event::{ListenerKind, ListenerName};
+use super::throttle::Throttle;
 use crate::ring::{Group, Terms, Upstream, Worker};
 use crate::sync::{Arc, Mutex, contain};
 
@@ -124,6 +127,10 @@ pub(crate) struct Shared<T> {
     key: Option<Typed<Key<T>>>,
     report: Option<Typed<Report<T>>>,
     after: Vec<Upstream>,
+    /// What its first member is known by.
+    label: Arc<ListenerName>,
+    /// How often its losses are told.
+    pub(super) losses: Mutex<Throttle>,
 }
 
 /// The groups of a topic.
@@ -180,6 +187,17 @@ impl<T> Groups<T> {
             .iter()
             .map(|listed| listed.shared.snapshot())
             .collect()
+    }
+
+    /// The lossless group that is farthest behind, and how far.
+    pub(super) fn slowest(&self) -> Option<(u64, ListenerName)> {
+        let groups = self.0.lock();
+        let lossless = groups
+            .iter()
+            .filter(|listed| listed.shared.overflow == Overflow::Block)
+            .map(|listed| (listed.shared.group.standings().lag, &listed.shared.label));
+        let slowest = lossless.max_by_key(|(lag, _)| *lag);
+        slowest.map(|(lag, label)| (lag, ListenerName::clone(label)))
     }
 
     /// Takes a member off the list, and the group with its last one; tells whether it was the last.
@@ -387,15 +405,28 @@ impl<'a, T: Send + Sync + 'static> GroupBuilder<'a, T> {
     /// When a setting is out of its bounds or differs from the group's, when the sequence to start from is not
     /// there, when the topic has too many lossy subscribers and members of lossy groups, when a subscriber that
     /// it is to come after is lossy or of another topic, and when the topic [grows](crate::TopicBuilder::grow_to).
+    #[track_caller]
     pub fn join(self) -> Result<GroupMember<T>, GroupError> {
         self.check()?;
         let core = Arc::clone(self.core);
-        let joined = self.join_listed();
+        let kind = ListenerKind::GroupMember;
+        let overflow = self.overflow.unwrap_or_default();
+        let here = Location::caller();
+        let label = core.desk().label(kind, Some(&self.name), overflow, here);
+        let joined = self.join_listed(&label);
         // The seat of a new group was in the gate at an earlier sequence until the start was found, also when
         // that was refused.
         core.room.notify();
         let (worker, shared) = joined?;
-        Ok(GroupMember::new(worker, shared, core))
+        let label = match label.overflow == Some(shared.overflow) {
+            true => label,
+            false => Arc::new(ListenerName {
+                overflow: Some(shared.overflow),
+                ..ListenerName::clone(&label)
+            }),
+        };
+        core.tell_joined(&label);
+        Ok(GroupMember::new(worker, shared, core, label))
     }
 
     fn check(&self) -> Result<(), GroupError> {
@@ -422,7 +453,10 @@ impl<'a, T: Send + Sync + 'static> GroupBuilder<'a, T> {
         }
     }
 
-    fn join_listed(self) -> Result<(Worker<T>, Arc<Shared<T>>), GroupError> {
+    fn join_listed(
+        self,
+        label: &Arc<ListenerName>,
+    ) -> Result<(Worker<T>, Arc<Shared<T>>), GroupError> {
         let mut groups = self.core.groups.0.lock();
         let known = groups
             .iter_mut()
@@ -461,6 +495,8 @@ impl<'a, T: Send + Sync + 'static> GroupBuilder<'a, T> {
             key: self.key,
             report: self.report,
             after,
+            label: Arc::clone(label),
+            losses: Mutex::default(),
         });
         groups.push(Listed {
             shared: Arc::clone(&shared),

@@ -1,7 +1,7 @@
 //! Reading as one of several.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
@@ -13,6 +13,7 @@ use super::overflow::Overflow;
 use super::ready_hook::ReadyHook;
 use super::stage::{Waited, wait_for_others};
 use super::subscriber::passed;
+use super::system_event::ListenerName;
 use super::wait::WaitStrategy;
 use crate::ring::{Handed, Taken, Worker};
 use crate::sync::{Arc, WaitSet, Waiter};
@@ -134,6 +135,7 @@ pub struct GroupMember<T: Send + Sync + 'static> {
 /// Notifies when a member has left.
 struct Leaving<T> {
     core: Arc<Core<T>>,
+    label: Arc<ListenerName>,
     /// The group has gone with it.
     last: bool,
 }
@@ -146,6 +148,7 @@ impl<T> Drop for Leaving<T> {
         self.core.room.notify();
         // It may have handed something back, and may have been what the others waited for after the close.
         self.core.events.notify_with(&self.core.passed);
+        self.core.tell_left(&self.label);
     }
 }
 
@@ -158,11 +161,20 @@ impl<T: Send + Sync + 'static> Drop for GroupMember<T> {
 }
 
 impl<T: Send + Sync + 'static> GroupMember<T> {
-    pub(crate) fn new(worker: Worker<T>, shared: Arc<Shared<T>>, core: Arc<Core<T>>) -> Self {
+    pub(crate) fn new(
+        worker: Worker<T>,
+        shared: Arc<Shared<T>>,
+        core: Arc<Core<T>>,
+        label: Arc<ListenerName>,
+    ) -> Self {
         Self {
             worker,
             shared,
-            leaving: Leaving { core, last: false },
+            leaving: Leaving {
+                core,
+                label,
+                last: false,
+            },
             hook: None,
         }
     }
@@ -579,6 +591,7 @@ impl<T: Send + Sync + 'static> GroupMember<T> {
             self.core().room.notify();
         }
         if news.work {
+            self.tell_missed();
             let core = self.core();
             if self.worker.comes_after_others() {
                 // Members wait there until they have noticed that nobody is before them any more.
@@ -586,6 +599,17 @@ impl<T: Send + Sync + 'static> GroupMember<T> {
             } else {
                 core.events.notify();
             }
+        }
+    }
+
+    /// Tells what the group has lost, if the worker has just noticed.
+    #[cold]
+    #[inline(never)]
+    fn tell_missed(&mut self) {
+        let missed = self.worker.take_untold();
+        if missed > 0 {
+            let Leaving { core, label, .. } = &self.leaving;
+            core.tell_missed(&self.shared.losses, label, missed);
         }
     }
 
@@ -650,6 +674,16 @@ impl<T: Send + Sync + 'static> GroupMember<T> {
         if self.is_ready() {
             hook.call();
         }
+    }
+
+    /// Tells that the handler has panicked that is given its events.
+    pub(crate) fn tell_panic(
+        &self,
+        handler: Option<&'static Location<'static>>,
+        message: Option<&str>,
+    ) {
+        self.core()
+            .tell_panic(&self.leaving.label, handler, message);
     }
 
     /// Whether there is something to look at: an event, the close.

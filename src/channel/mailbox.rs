@@ -1,6 +1,7 @@
 //! A bounded queue out of which values are moved: a ring whose only reader takes.
 
 use std::fmt;
+use std::panic::Location;
 use std::time::Instant;
 
 use super::core::Core;
@@ -36,7 +37,8 @@ impl<T: Send + 'static> Mailbox<T> {
         };
         let (core, mut readers) = Core::edited(None, settings, 1);
         let reader = readers.pop().expect("it has an editor");
-        let listing = Core::list(&core, None, Overflow::Block, &reader);
+        let here = Location::caller();
+        let listing = Core::list(&core, None, Overflow::Block, here, &reader);
         let subscriber = Subscriber::of(reader, listing, None);
         // Who opens it gives it away, to be taken from whenever that suits.
         subscriber.on_behalf_of(0, 0);

@@ -28,6 +28,7 @@
 //! | `dead_letters` | events that nobody listened to                            |
 //! | `missed`       | events that were missed, on their way to the same place   |
 //! | `snapshot`   | numbers for people                                          |
+//! | `system_event`, `system`, `throttle` | what a bus tells about itself, how, and how often |
 //!
 //! # Edges
 //!
@@ -77,6 +78,9 @@ mod state;
 mod state_reader;
 mod subscriber;
 mod subscriber_builder;
+mod system;
+mod system_event;
+mod throttle;
 mod timeline;
 mod topic;
 mod unheard;
@@ -96,6 +100,7 @@ pub(crate) use publisher::try_ambient;
 #[cfg(all(feature = "rate-limit", feature = "services"))]
 pub(crate) use rate_limit::Denied;
 pub(crate) use settings::Settings;
+pub(crate) use system::System;
 
 pub use batch::{Batch, Meta};
 pub use clock::Clock;
@@ -130,6 +135,9 @@ pub use state::State;
 pub use state_reader::StateReader;
 pub use subscriber::Subscriber;
 pub use subscriber_builder::SubscriberBuilder;
+#[cfg(feature = "services")]
+pub use system_event::WorkerEnd;
+pub use system_event::{ListenerKind, ListenerName, SystemChange, SystemEvent, TopicName};
 pub use timeline::Timeline;
 pub use topic::Topic;
 pub use wait::WaitStrategy;

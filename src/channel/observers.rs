@@ -7,9 +7,12 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
 use super::observer::ObserverPanic;
 use super::publish::Refusal;
+use super::system::Wire;
+use super::system_event::{ListenerKind, ListenerName, SystemChange};
 use crate::ring::Loan;
 use crate::sync::{
-    Arc, AtomicU64, Barrier, Borrower, Counter, Lender, Mutex, Ordering, Visit, contain, walks,
+    Arc, AtomicU64, Barrier, Borrower, Counter, Early, Lender, Mutex, Ordering, Visit, contain,
+    walks,
 };
 
 /// How deep publishes may be nested in observers on one thread, over all topics.
@@ -27,6 +30,7 @@ pub(crate) struct Observers<T> {
     word: AtomicU64,
     lender: Arc<Lender>,
     desk: Mutex<Desk<T>>,
+    wire: Early<Arc<Wire>>,
 }
 
 const DEAD_LETTERS: u64 = 1 << 63;
@@ -84,6 +88,17 @@ impl<T> Entry<T> {
         self.closure.id()
     }
 
+    /// What it is known by.
+    fn label(&self) -> ListenerName {
+        ListenerName {
+            kind: ListenerKind::Observer,
+            id: self.id(),
+            name: None,
+            overflow: None,
+            location: self.facts.location,
+        }
+    }
+
     /// Ends the calls: when this returns the closure runs on no other thread, unless that one waits for this
     /// one in turn, and it never begins to run again.
     pub(crate) fn recall(&self) {
@@ -120,7 +135,13 @@ impl<T> Observers<T> {
                 on_panic: None,
                 walkers: Vec::new(),
             }),
+            wire: Early::new(),
         }
+    }
+
+    /// Has them tell their bus; before anybody else has the topic.
+    pub(super) fn set_wire(&self, wire: &Arc<Wire>) {
+        let _ = self.wire.set(Arc::clone(wire));
     }
 
     /// Whether anybody observes, or wants what nobody listens to or what is missed.
@@ -166,12 +187,21 @@ impl<T> Observers<T> {
             let behind = entries.partition_point(|other| other.facts.priority >= priority);
             entries.insert(behind, Arc::clone(&entry));
         });
+        if let Some(wire) = self.wire.get() {
+            wire.joined(&entry.label());
+        }
         entry
     }
 
     /// Takes an observer off the list; a walk that has begun may still come to it.
     pub(crate) fn strike(&self, id: u64) {
-        self.change(|entries| entries.retain(|entry| entry.id() != id));
+        let mut struck = None;
+        self.change(|entries| struck = entries.extract_if(.., |entry| entry.id() == id).next());
+        if let Some(struck) = struck
+            && let Some(wire) = self.wire.get()
+        {
+            wire.left(&struck.label());
+        }
     }
 
     fn change(&self, change: impl FnOnce(&mut Vec<Arc<Entry<T>>>)) {
@@ -315,6 +345,13 @@ impl<T> Observers<T> {
             location: facts.location,
             payload,
         };
+        if let Some(wire) = self.wire.get() {
+            wire.tell(|topic| SystemChange::ObserverPanicked {
+                topic,
+                listener: entry.label(),
+                message: panic.message().map(std::sync::Arc::from),
+            });
+        }
         if let Some(hook) = hook {
             contain(|| hook(&panic));
             contain(move || drop(hook));

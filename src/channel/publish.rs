@@ -301,6 +301,7 @@ fn claim_patiently<'a, T, W: Writer<'a, T>>(
         (Obstacle::Full(Whose::ReadHere), _) => return Err(Refusal::WouldDeadlock),
         (_, Patience::Until(deadline)) => deadline,
     };
+    core.tell_blocked();
     let since = Instant::now();
     // Set while the obstacle is a subscriber that perhaps only this thread can read.
     let mut grace = (obstacle == Obstacle::Full(Whose::OpenedHere)).then(|| since + GRACE);

@@ -77,6 +77,8 @@ pub struct SubscriberSnapshot {
     pub name: Option<String>,
     /// What happens when it is a full ring behind.
     pub overflow: Overflow,
+    /// Where it was opened.
+    pub location: &'static Location<'static>,
     /// The next sequence it takes.
     pub position: u64,
     /// Sequences from there to the next one to be published. Gaps count, so this may be more than
@@ -109,8 +111,9 @@ impl TopicSnapshot {
                 let (ring, seat) = core.joined(listed)?;
                 let standings = ring.standings(seat);
                 Some(SubscriberSnapshot {
-                    name: listed.name.as_deref().map(str::to_owned),
-                    overflow: listed.overflow,
+                    name: listed.label.name.as_deref().map(str::to_owned),
+                    overflow: listed.label.overflow.unwrap_or_default(),
+                    location: listed.label.location,
                     position: standings.next,
                     lag: standings.lag,
                     published: standings.published,

@@ -214,6 +214,7 @@ impl<T: Send + Sync + 'static> State<T> {
     /// It is lossless, so whoever sets the value waits when it is a full ring behind; see
     /// [`subscriber`](Self::subscriber) for another [`Overflow`]. On a closed state it is given the last
     /// value, then told `Closed`.
+    #[track_caller]
     pub fn subscribe(&self) -> Subscriber<T> {
         self.subscriber()
             .overflow(Overflow::Block)

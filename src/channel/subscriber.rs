@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
+use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
@@ -91,6 +92,7 @@ enum Nothing {
 }
 
 impl<T: Send + Sync + 'static> Subscriber<T> {
+    #[track_caller]
     pub(crate) fn join(
         core: &Arc<Core<T>>,
         name: Option<&str>,
@@ -98,7 +100,23 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         start: Start,
         filter: Option<Filter<T>>,
     ) -> Result<Self, SubscribeError> {
-        let (reader, listing) = Core::join(core, name, overflow, start)?;
+        Self::join_at(core, name, overflow, start, filter, Location::caller())
+    }
+
+    /// Joins on behalf of whoever is at `location`.
+    pub(super) fn join_at(
+        core: &Arc<Core<T>>,
+        name: Option<&str>,
+        overflow: Overflow,
+        start: Start,
+        filter: Option<Filter<T>>,
+        location: &'static Location<'static>,
+    ) -> Result<Self, SubscribeError> {
+        let (mut reader, listing) = Core::join(core, name, overflow, start, location)?;
+        if let Some(alarm) = core.alarm(listing.label()) {
+            reader.set_alarm(alarm);
+        }
+        core.tell_joined(listing.label());
         Ok(Self::of(reader, listing, filter))
     }
 
@@ -578,6 +596,16 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         // Or a topic that grows now would tell the next ring otherwise.
         let _desk = self.listing.core().desk();
         self.reader.on_behalf_of(opener, reader);
+    }
+
+    /// Tells that the handler has panicked that is given its events.
+    pub(crate) fn tell_panic(
+        &self,
+        handler: Option<&'static Location<'static>>,
+        message: Option<&str>,
+    ) {
+        let listing = &self.listing;
+        listing.core().tell_panic(listing.label(), handler, message);
     }
 
     /// Says that this thread reads.

@@ -1,6 +1,7 @@
 //! A subscriber's name, overflow, filter and start.
 
 use std::fmt;
+use std::panic::Location;
 
 use super::batch::Filter;
 use super::core::Core;
@@ -47,6 +48,8 @@ pub struct SubscriberBuilder<'a, T: Send + Sync + 'static> {
     start: Start,
     filter: Option<Filter<T>>,
     after: Vec<Stage<T>>,
+    /// Where it is wanted, if that is not where it is opened.
+    location: Option<&'static Location<'static>>,
 }
 
 impl<'a, T: Send + Sync + 'static> SubscriberBuilder<'a, T> {
@@ -58,6 +61,7 @@ impl<'a, T: Send + Sync + 'static> SubscriberBuilder<'a, T> {
             start: Start::default(),
             filter: None,
             after: Vec::new(),
+            location: None,
         }
     }
 
@@ -117,12 +121,19 @@ impl<'a, T: Send + Sync + 'static> SubscriberBuilder<'a, T> {
         self
     }
 
+    /// Says who wants it, for one that is opened on behalf of another.
+    pub(crate) fn location(mut self, location: &'static Location<'static>) -> Self {
+        self.location = Some(location);
+        self
+    }
+
     /// Subscribes.
     ///
     /// # Errors
     ///
     /// When the name is empty or too long, the topic has too many lossy subscribers, the sequence to start
     /// from is not there, or a subscriber that it is to come after is lossy, of another topic, or of one that grows.
+    #[track_caller]
     pub fn open(self) -> Result<Subscriber<T>, SubscribeError> {
         if let Some(name) = &self.name
             && (name.is_empty() || name.len() > MAX_NAME)
@@ -132,12 +143,17 @@ impl<'a, T: Send + Sync + 'static> SubscriberBuilder<'a, T> {
         self.after
             .iter()
             .try_for_each(|stage| stage.check(self.core))?;
-        let mut subscriber = Subscriber::join(
+        let location = match self.location {
+            Some(location) => location,
+            None => Location::caller(),
+        };
+        let mut subscriber = Subscriber::join_at(
             self.core,
             self.name.as_deref(),
             self.overflow,
             self.start,
             self.filter,
+            location,
         )?;
         subscriber.come_after(&self.after);
         Ok(subscriber)

@@ -127,6 +127,7 @@ impl<T: Send + Sync + 'static> Topic<T> {
     /// A lossless subscriber that sees every event published after this call returns.
     ///
     /// On a closed topic it is told `Closed` at once.
+    #[track_caller]
     pub fn subscribe(&self) -> Subscriber<T> {
         match Subscriber::join(&self.core, None, Overflow::Block, Start::Now, None) {
             Ok(subscriber) => subscriber,

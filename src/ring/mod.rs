@@ -107,7 +107,7 @@ pub(crate) use marks::Leftovers;
 pub(crate) use members::Seat;
 #[cfg(feature = "services")]
 pub(crate) use reader::Parcel;
-pub(crate) use reader::{Events, Found, Origin, Policy, Reader, RefusedJoin};
+pub(crate) use reader::{Events, Found, Loss, Origin, Policy, Reader, RefusedJoin};
 pub(crate) use sequencer::Sequencer;
 pub(crate) use slot::MAX_SEQUENCE;
 pub(crate) use succession::Joined;

@@ -4,6 +4,7 @@
 //! |----------|-----------------------------------------------------------|
 //! | `join`   | where a membership starts                                 |
 //! | `lossy`  | claims under a pin                                        |
+//! | `alarm`  | telling what was lost, when it is found out               |
 //! | `behind` | coming after others                                       |
 //! | `edit`   | changing events in place                                  |
 //! | `take`   | taking values out                                         |
@@ -20,6 +21,7 @@ use super::members::Seat;
 use super::upstream::Upstreams;
 use crate::sync::{Arc, thread_id};
 
+mod alarm;
 mod behind;
 mod edit;
 mod join;
@@ -27,6 +29,7 @@ mod lossy;
 #[cfg(feature = "services")]
 mod take;
 
+pub(crate) use alarm::{Alarm, Loss};
 pub(crate) use join::{Origin, RefusedJoin};
 pub(super) use lossy::MAX_CLAIM;
 #[cfg(feature = "services")]
@@ -89,6 +92,8 @@ pub(crate) struct Reader<T> {
     /// Lost events known so far, of those the publishers counted.
     pub(super) lost: u64,
     expelled: bool,
+    /// Whom a loss is told at once; a lossy reader's.
+    alarm: Option<Alarm>,
     pub(super) account: Account,
     pub(super) thread: u64,
 }

@@ -307,6 +307,8 @@ impl<T> Reader<T> {
             // Perhaps over holes, just before the end was there; nobody is pushed any more.
             let lost = self.lost_before(at);
             self.note_loss(lost);
+            self.raise_missed(lost);
+            self.count_anew();
         }
         // What publishers did at the old seat is in the reader's account from now on.
         let old = self.member();

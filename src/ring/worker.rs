@@ -30,6 +30,8 @@ pub(crate) struct Worker<T> {
     handled: u64,
     /// Lost events to be told with the next event.
     missed: u64,
+    /// Lost events of which nobody outside was told yet.
+    untold: u64,
     /// Nothing at or behind this sequence is shown.
     fence: u64,
     /// Nothing at or behind this sequence is claimed or looked up: what the upstreams have not passed. What was
@@ -106,6 +108,7 @@ impl<T> Worker<T> {
             showing: false,
             handled: 0,
             missed: 0,
+            untold: 0,
             fence: u64::MAX,
             limit: match upstreams.is_empty() {
                 true => EVERYTHING,
@@ -201,6 +204,19 @@ impl<T> Worker<T> {
     pub(crate) fn may_hold_itself(&self) -> bool {
         let held = self.upstreams.in_the_way(EVERYTHING - 1, thread_id());
         matches!(held, Some(Whose::OpenedHere | Whose::ReadHere))
+    }
+
+    #[cold]
+    fn note_missed(&mut self, missed: u64) {
+        self.missed += missed;
+        self.untold += missed;
+        // So that whoever tells the news looks at this too.
+        self.news.work = true;
+    }
+
+    /// Lost events that were not told outside; to be asked when there is news.
+    pub(crate) fn take_untold(&mut self) -> u64 {
+        std::mem::take(&mut self.untold)
     }
 
     /// Whom to notify, since the last call.
@@ -346,7 +362,10 @@ impl<T> Worker<T> {
                 self.group.note_claim(end);
                 // Holes alone bring no event that the loss could be told with.
                 if passed < length {
-                    self.missed += self.group.take_missed(lost);
+                    let missed = self.group.take_missed(lost);
+                    if missed > 0 {
+                        self.note_missed(missed);
+                    }
                 }
             }
             self.tally.holes.set(self.tally.holes.get() + passed);

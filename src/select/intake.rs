@@ -1,6 +1,7 @@
 //! Where topics that appear come to a merged subscriber.
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 
 use crate::bus::Watcher;
@@ -16,6 +17,8 @@ pub(crate) struct Choice<T> {
     pub(crate) overflow: Overflow,
     pub(crate) start: Start,
     pub(crate) filter: Option<SharedFilter<T>>,
+    /// Where the merged subscriber is opened.
+    pub(crate) location: &'static Location<'static>,
 }
 
 /// One topic of a merged subscriber.
@@ -105,8 +108,9 @@ impl<T: Send + Sync + 'static> Watcher<T> for Intake<T> {
             overflow,
             start,
             filter,
+            location,
         } = &self.choice;
-        let mut builder = topic.subscriber().overflow(*overflow);
+        let mut builder = topic.subscriber().overflow(*overflow).location(location);
         if !new {
             builder = builder.start(*start);
         }

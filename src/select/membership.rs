@@ -1,5 +1,7 @@
 //! A member of a group as a source of a reactor and of `select!`.
 
+use std::panic::Location;
+
 use super::arms::{Selectable, Waiting, selected};
 use super::context::Context;
 use super::handler::HandlerId;
@@ -113,6 +115,10 @@ where
 
     fn left(&self) -> u64 {
         self.member.left()
+    }
+
+    fn tell_panic(&self, handler: Option<&'static Location<'static>>, message: Option<&str>) {
+        self.member.tell_panic(handler, message);
     }
 
     #[cfg(feature = "services")]

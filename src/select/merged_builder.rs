@@ -1,6 +1,7 @@
 //! A merged subscriber's pattern or lanes, name, overflow, filter and start.
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 
 use super::intake::{Choice, Intake};
@@ -65,6 +66,7 @@ impl Bus {
     /// # Errors
     ///
     /// When it is no pattern, with the position of the fault.
+    #[track_caller]
     pub fn subscribe_pattern<T: Send + Sync + 'static>(
         &self,
         pattern: &str,
@@ -77,6 +79,7 @@ impl Bus {
     /// # Errors
     ///
     /// As [`subscribe_pattern`](Self::subscribe_pattern).
+    #[track_caller]
     pub fn pattern_subscriber<T: Send + Sync + 'static>(
         &self,
         pattern: &str,
@@ -88,17 +91,20 @@ impl Bus {
 
 impl<T: Send + Sync + 'static> Lanes<T> {
     /// A lossless subscriber of all lanes, those that are open and those that are made later.
+    #[track_caller]
     pub fn subscribe(&self) -> MergedSubscriber<T> {
         self.subscriber().open_plain()
     }
 
     /// A subscriber of all lanes with a name, an overflow policy, a filter or another start.
+    #[track_caller]
     pub fn subscriber(&self) -> MergedBuilder<'_, T> {
         MergedBuilder::new(Follows::Lanes(self), self.strategy())
     }
 }
 
 impl<'a, T: Send + Sync + 'static> MergedBuilder<'a, T> {
+    #[track_caller]
     fn new(follows: Follows<'a, T>, wait: WaitStrategy) -> Self {
         Self {
             follows,
@@ -107,6 +113,7 @@ impl<'a, T: Send + Sync + 'static> MergedBuilder<'a, T> {
                 overflow: Overflow::default(),
                 start: Start::default(),
                 filter: None,
+                location: Location::caller(),
             },
             wait,
         }

@@ -1,6 +1,7 @@
 //! What a reactor serves.
 
 use std::ops::ControlFlow;
+use std::panic::Location;
 
 use crossbeam_channel::{Receiver, Select, TryRecvError};
 
@@ -65,6 +66,9 @@ pub(crate) trait Source<S>: Send {
     /// Has publishers know that this thread reads, before it has read.
     #[cfg(feature = "services")]
     fn attend(&mut self) {}
+
+    /// Tells that its handler has panicked, if there is one topic whose bus can be told.
+    fn tell_panic(&self, _handler: Option<&'static Location<'static>>, _message: Option<&str>) {}
 
     /// Itself, if it is the source of a timeline: its handlers count as sources, not it.
     fn merge(&mut self) -> Option<&mut Merge<S>> {
@@ -256,6 +260,10 @@ where
 
     fn left(&self) -> u64 {
         self.subscriber.left()
+    }
+
+    fn tell_panic(&self, handler: Option<&'static Location<'static>>, message: Option<&str>) {
+        self.subscriber.tell_panic(handler, message);
     }
 
     #[cfg(feature = "services")]

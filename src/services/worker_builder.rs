@@ -5,14 +5,14 @@ use std::sync::{Arc, Weak};
 use super::crew::Crew;
 use super::post::Post;
 use super::restarts::{OnFailure, Restarts};
-use super::run::{run, supervise};
+use super::run::{Run, run, supervise};
 use super::worker::Worker;
 use super::worker_error::WorkerError;
 use super::worker_snapshot::{Tally, WorkerEnd};
 use crate::bus::{Bus, WeakBus};
-use crate::channel::MAX_NAME;
+use crate::channel::{MAX_NAME, System, SystemChange};
 use crate::select::Reactor;
-use crate::sync::{ThreadBuilder, contain, pin_to, thread_id};
+use crate::sync::{self, ThreadBuilder, contain, pin_to, thread_id};
 
 /// Spawns a [`Worker`]; made by [`Bus::worker`].
 #[derive(Debug)]
@@ -109,6 +109,7 @@ impl<'a> WorkerBuilder<'a> {
                 post: Arc::clone(&post),
                 crew: Arc::downgrade(&crew),
                 bus: bus.downgrade(),
+                system: sync::Arc::clone(bus.system()),
             };
             move || work(&home, rules, reactor, state)
         });
@@ -135,11 +136,20 @@ struct Home {
     post: Arc<Post>,
     crew: Weak<Crew>,
     bus: WeakBus,
+    system: sync::Arc<System>,
+}
+
+impl Home {
+    fn tell(&self, change: impl FnOnce(Arc<str>) -> SystemChange) {
+        self.system.tell(|| change(Arc::clone(self.post.name())));
+    }
 }
 
 /// What the thread does, from its first moment to its last.
 fn work<S>(home: &Home, rules: Rules, mut reactor: Reactor<S>, mut state: impl FnMut() -> S) {
-    let Home { post, crew, bus } = home;
+    let Home {
+        post, crew, bus, ..
+    } = home;
     post.set_number(thread_id());
     if let Some(core) = rules.core
         && let Err(source) = pin_to(core)
@@ -150,7 +160,23 @@ fn work<S>(home: &Home, rules: Rules, mut reactor: Reactor<S>, mut state: impl F
         return;
     }
     reactor.attend();
-    let end = supervise(post, rules.restarts, || run(post, &mut reactor, &mut state));
+    let mut runs = 0;
+    let end = supervise(post, rules.restarts, || {
+        home.tell(|worker| match runs {
+            0 => SystemChange::WorkerStarted { worker },
+            restarts => SystemChange::WorkerRestarted { worker, restarts },
+        });
+        runs += 1;
+        let run = run(post, &mut reactor, &mut state);
+        if let Run::Panicked(panic) = &run {
+            home.tell(|worker| SystemChange::WorkerPanicked {
+                worker,
+                handler: panic.handler.map(|handler| handler.location),
+                message: panic.message.as_deref().map(Arc::from),
+            });
+        }
+        run
+    });
     let numbers = reactor.snapshot();
     let tally = Tally {
         delivered: numbers.handled,
@@ -161,6 +187,8 @@ fn work<S>(home: &Home, rules: Rules, mut reactor: Reactor<S>, mut state: impl F
     reactor.dismiss();
     contain(|| drop(reactor));
     contain(|| drop(state));
+    // Before it closes the bus, and before whoever waits for it goes on.
+    home.tell(|worker| SystemChange::WorkerEnded { worker, end });
     if end == WorkerEnd::Panicked
         && rules.on_failure == OnFailure::Escalate
         && let Some(bus) = bus.upgrade()

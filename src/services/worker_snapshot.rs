@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt;
 
+pub use crate::channel::WorkerEnd;
 use crate::select::HandlerName;
 
 /// How a worker stands.
@@ -17,22 +18,6 @@ pub enum WorkerStatus {
     BackingOff,
     /// It has ended: nothing of it runs, and its reactor is dropped.
     Ended(WorkerEnd),
-}
-
-/// How a worker ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum WorkerEnd {
-    /// Everything that it reads has closed, and everything is handled.
-    Drained,
-    /// It was stopped: by a handler, by its [`Worker`](crate::Worker), or by the deadline of a
-    /// [shutdown](crate::Bus::shutdown).
-    Stopped,
-    /// It panicked, and was not to be restarted.
-    Panicked,
-    /// Everything that it reads has closed, and its outbox waits for a ring that only it reads; see
-    /// [`RunError`](crate::RunError).
-    WouldDeadlock,
 }
 
 /// A panic of a worker: in a handler, or in what makes its state.
@@ -104,10 +89,7 @@ impl fmt::Display for WorkerStatus {
             Self::Starting => "starting",
             Self::Running => "running",
             Self::BackingOff => "backing off",
-            Self::Ended(WorkerEnd::Drained) => "drained",
-            Self::Ended(WorkerEnd::Stopped) => "stopped",
-            Self::Ended(WorkerEnd::Panicked) => "panicked",
-            Self::Ended(WorkerEnd::WouldDeadlock) => "would deadlock",
+            Self::Ended(end) => return end.fmt(f),
         })
     }
 }

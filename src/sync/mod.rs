@@ -38,6 +38,7 @@ mod latest;
 mod lender;
 mod parker;
 mod ready_set;
+mod telling;
 mod wait_set;
 mod waiter;
 
@@ -53,7 +54,10 @@ pub(crate) use latest::Latest;
 pub(crate) use lender::{Borrower, Lender, Uses, Visit};
 pub(crate) use parker::Parker;
 pub(crate) use ready_set::{BITS, Bell, ReadySet};
+pub(crate) use telling::Telling;
 pub(crate) use wait_set::WaitSet;
 pub(crate) use waiter::{Hook, Waiter};
 
+/// A cell that is set, if at all, before its owner is shared: the models have nothing to see there.
+pub(crate) use ::once_cell::sync::OnceCell as Early;
 pub(crate) use crossbeam_utils::CachePadded;

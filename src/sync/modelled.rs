@@ -139,6 +139,11 @@ pub(crate) fn thread_id() -> u64 {
     ID.with(|id| *id)
 }
 
+/// The threads of a model have no names.
+pub(crate) fn thread_name() -> Option<String> {
+    None
+}
+
 /// A parker of the calling thread's.
 pub(crate) fn current_parker() -> Arc<Parker> {
     Arc::new(Parker::new())

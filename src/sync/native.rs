@@ -127,6 +127,11 @@ pub(crate) fn thread_id() -> u64 {
     })
 }
 
+/// The name of the calling thread, if it has one.
+pub(crate) fn thread_name() -> Option<String> {
+    std::thread::current().name().map(str::to_owned)
+}
+
 /// The calling thread's parker.
 pub(crate) fn current_parker() -> Arc<Parker> {
     thread_local! {

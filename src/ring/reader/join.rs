@@ -156,6 +156,7 @@ impl<T> Reader<T> {
             edits: false,
             lost: 0,
             expelled: false,
+            alarm: None,
             account: Account::default(),
             thread: 0,
         }

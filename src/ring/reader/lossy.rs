@@ -65,13 +65,19 @@ impl<T> Reader<T> {
             }
             let cursor = self.member().cursor();
             let from = cursor.next();
-            let lost = self.lost_before(from);
+            let lost = if from == self.end {
+                self.lost
+            } else {
+                self.overtaken(from)
+            };
             if cursor.standing() == Standing::Gone {
                 self.expelled = true;
                 self.note_loss(lost);
                 (self.next, self.end) = (from, from);
                 self.publish_account();
-                return Found::Expelled(self.account.take_missed());
+                let missed = self.account.take_missed();
+                self.raise_expelled(missed);
+                return Found::Expelled(missed);
             }
             if self.ring.end() != u64::MAX && self.is_overtaken(from) {
                 self.note_loss(lost);

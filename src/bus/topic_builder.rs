@@ -1,7 +1,5 @@
 //! A topic's name and settings.
 
-use std::panic::Location;
-
 use super::error::TopicError;
 use super::lanes::Lanes;
 use super::registry::Registry;
@@ -304,7 +302,7 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
             return Err(TopicError::GrowEdited);
         }
         let name = self.name.as_deref();
-        let (topic, editors) = Editor::open(name, settings, names, Location::caller());
+        let (topic, editors) = Editor::open(name, settings, names);
         self.send_missed(&topic)?;
         if !self.registry.add(name, &topic)? {
             return Err(TopicError::Open);

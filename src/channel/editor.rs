@@ -50,12 +50,13 @@ pub struct Editor<T: Send + Sync + 'static> {
 
 impl<T: Send + Sync + 'static> Editor<T> {
     /// A topic that nobody else has, and its editors.
+    #[track_caller]
     pub(crate) fn open<const N: usize>(
         topic: Option<&str>,
         settings: Settings,
         editors: [&str; N],
-        location: &'static Location<'static>,
     ) -> (Topic<T>, [Self; N]) {
+        let location = Location::caller();
         let (core, readers) = Core::edited(topic, settings, N);
         let mut readers = readers.into_iter();
         let editors = editors.map(|name| {

@@ -496,7 +496,7 @@ impl<'a, T: Send + Sync + 'static> GroupBuilder<'a, T> {
             report: self.report,
             after,
             label: Arc::clone(label),
-            losses: Mutex::default(),
+            losses: Mutex::new(Throttle::default()),
         });
         groups.push(Listed {
             shared: Arc::clone(&shared),

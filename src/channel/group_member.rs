@@ -584,7 +584,7 @@ impl<T: Send + Sync + 'static> GroupMember<T> {
     }
 
     /// Notifies those whom it concerns what the worker did.
-    #[inline]
+    #[inline(always)]
     fn tell(&mut self) {
         let news = self.worker.take_news();
         if news.room {

@@ -28,7 +28,7 @@
 //! | `dead_letters` | events that nobody listened to                            |
 //! | `missed`       | events that were missed, on their way to the same place   |
 //! | `snapshot`   | numbers for people                                          |
-//! | `system_event`, `system`, `throttle` | what a bus tells about itself, how, and how often |
+//! | `system_event`, `system`, `throttle`, `system_log` | what a bus tells about itself, how, how often; logged |
 //!
 //! # Edges
 //!
@@ -80,6 +80,8 @@ mod subscriber;
 mod subscriber_builder;
 mod system;
 mod system_event;
+#[cfg(feature = "tracing")]
+mod system_log;
 mod throttle;
 mod timeline;
 mod topic;
@@ -101,6 +103,8 @@ pub(crate) use publisher::try_ambient;
 pub(crate) use rate_limit::Denied;
 pub(crate) use settings::Settings;
 pub(crate) use system::System;
+#[cfg(all(feature = "tracing", feature = "services"))]
+pub(crate) use system_log::TARGET as LOG_TARGET;
 
 pub use batch::{Batch, Meta};
 pub use clock::Clock;

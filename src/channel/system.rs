@@ -9,6 +9,8 @@ use super::core::Core;
 use super::overflow::Overflow;
 use super::publisher::try_ambient;
 use super::system_event::{ListenerName, SystemChange, SystemEvent, TopicName};
+#[cfg(feature = "tracing")]
+use super::system_log;
 use super::throttle::Throttle;
 use super::topic::Topic;
 use crate::ring::Loss;
@@ -26,7 +28,14 @@ pub(crate) struct System {
     /// The number of the next event.
     next: AtomicU64,
     /// What was told under a lock.
-    held: Mutex<Vec<SystemEvent>>,
+    held: Mutex<Vec<Told>>,
+}
+
+/// What has happened; with its number, if it is to be published.
+struct Told {
+    number: Option<u64>,
+    thread: Option<String>,
+    change: SystemChange,
 }
 
 /// Holds back what this thread tells, until it is dropped.
@@ -61,10 +70,18 @@ impl System {
         self.asked.store(false, Ordering::Relaxed);
     }
 
+    fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
     /// Whether anybody wants to know.
     #[inline]
     pub(crate) fn listens(&self) -> bool {
-        self.asked.load(Ordering::Relaxed)
+        #[cfg(feature = "tracing")]
+        if system_log::is_enabled() {
+            return true;
+        }
+        self.is_asked()
     }
 
     /// Tells what has happened, if anybody wants to know.
@@ -76,32 +93,41 @@ impl System {
 
     #[cold]
     fn tell_change(&self, change: impl FnOnce() -> SystemChange) {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let number = self.is_asked();
+        let number = number.then(|| self.next.fetch_add(1, Ordering::Relaxed));
         if Telling::is_here() {
             return;
         }
-        let event = SystemEvent {
+        let told = Told {
             number,
-            thread: thread_name().map(std::sync::Arc::from),
+            thread: thread_name(),
             change: change(),
         };
         if Telling::is_held() {
-            self.held.lock().push(event);
+            self.held.lock().push(told);
         } else {
-            self.publish(event);
+            self.publish(told);
         }
     }
 
-    fn publish(&self, event: SystemEvent) {
+    /// Tells those who listen. This may be a drop, or another place where a panic of theirs has no business.
+    fn publish(&self, told: Told) {
         let _telling = Telling::begin();
-        if !self.asked.load(Ordering::Relaxed) {
+        #[cfg(feature = "tracing")]
+        contain(|| system_log::log(&told.change));
+        let Some(number) = told.number else {
             return;
-        }
+        };
+        let event = SystemEvent {
+            number,
+            thread: told.thread.map(std::sync::Arc::from),
+            change: told.change,
+        };
         let topic = self.topic.lock().clone();
         if let Some(topic) = topic
             && topic.core().register_ambient().is_ok()
         {
-            // This may be a drop, or another place where a panic has no business. One that finds no room is missed.
+            // One that finds no room is missed.
             contain(|| drop(try_ambient(topic.core(), event)));
         }
     }
@@ -123,8 +149,8 @@ impl Drop for Held<'_> {
             return;
         }
         let held = std::mem::take(&mut *self.system.held.lock());
-        for event in held {
-            self.system.publish(event);
+        for told in held {
+            self.system.publish(told);
         }
     }
 }
@@ -132,7 +158,7 @@ impl Drop for Held<'_> {
 impl fmt::Debug for System {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("System")
-            .field("asked", &self.listens())
+            .field("asked", &self.is_asked())
             .finish_non_exhaustive()
     }
 }

@@ -45,6 +45,16 @@ use super::overflow::Overflow;
 ///
 /// What ends because the bus is closed, or goes, is not told one by one: the topic closes first.
 ///
+/// # Logging
+///
+/// With the feature `tracing` every bus logs these, asked or not, under the target `ringbus`: joins, leaves and what
+/// workers do in the ordinary course at the level `DEBUG`, everything else as `WARN`, and a worker that fails for good as
+/// `ERROR`. The names and call sites are fields. What is told of the topic holds for the log too: it is told without a
+/// lock, what it does itself with a bus while it is told is not told, and its panics end in it. It goes on when the bus
+/// is closed.
+///
+/// # Services
+///
 /// That instances of services come and go is told elsewhere, by [`ServiceEvent`](crate::ServiceEvent), and not here
 /// again.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -93,7 +93,7 @@ pub(crate) struct Reader<T> {
     pub(super) lost: u64,
     expelled: bool,
     /// Whom a loss is told at once; a lossy reader's.
-    alarm: Option<Alarm>,
+    alarm: Option<Box<Alarm>>,
     pub(super) account: Account,
     pub(super) thread: u64,
 }

@@ -100,6 +100,8 @@ impl News {
 
     /// Tells a change that has been made; to be called without a lock.
     pub(crate) fn tell(&self, change: ServiceChange, id: u64, instance: Option<&Arc<str>>) {
+        #[cfg(feature = "tracing")]
+        contain(|| self.log(change, id, instance));
         let Some(Herald { topic, next }) = &self.herald else {
             return;
         };
@@ -117,5 +119,31 @@ impl News {
         };
         // An observer may panic where this is told from a drop. One that finds no room is missed.
         contain(|| drop(try_ambient(topic.core(), event)));
+    }
+
+    #[cfg(feature = "tracing")]
+    fn log(&self, change: ServiceChange, id: u64, instance: Option<&Arc<str>>) {
+        use crate::channel::LOG_TARGET;
+
+        // The level of an event is static.
+        macro_rules! log {
+            ($level:ident, $message:literal) => {
+                tracing::event!(
+                    target: LOG_TARGET,
+                    tracing::Level::$level,
+                    request = self.request,
+                    service = self.service.as_deref(),
+                    id,
+                    instance = instance.map(|instance| &**instance),
+                    $message
+                )
+            };
+        }
+        match change {
+            ServiceChange::Joined => log!(DEBUG, "instance joined"),
+            ServiceChange::Left => log!(DEBUG, "instance left"),
+            ServiceChange::Ejected => log!(WARN, "instance ejected"),
+            ServiceChange::Restored => log!(DEBUG, "instance restored"),
+        }
     }
 }

@@ -24,7 +24,7 @@ impl<T> Reader<T> {
     /// Sets what is called from now on.
     pub(crate) fn set_alarm(&mut self, hook: Box<dyn FnMut(Loss) + Send>) {
         let told = self.lost;
-        self.alarm = Some(Alarm { hook, told });
+        self.alarm = Some(Box::new(Alarm { hook, told }));
     }
 
     /// As `lost_before`, of a cursor that publishers have pushed since the reader moved it.

@@ -11,6 +11,10 @@ use crate::sync::Mutex;
 pub(crate) trait Attachment: Any + Send + Sync {
     /// The bus has closed, and its topics with it.
     fn close(&self) {}
+
+    /// Hands its numbers to the recorder of metrics.
+    #[cfg(feature = "metrics")]
+    fn export(&self) {}
 }
 
 /// One value of each type that was asked for, with the lifetime of its bus.
@@ -40,6 +44,13 @@ impl Attached {
             value.close();
         }
         value
+    }
+
+    /// Exports the numbers of every value.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn export(&self) {
+        let values: Vec<_> = self.inner.lock().by_type.values().cloned().collect();
+        values.iter().for_each(|value| value.export());
     }
 
     /// Closes every value, and those that are made later.

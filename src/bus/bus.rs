@@ -101,6 +101,11 @@ impl Bus {
         self.shared.attached.get(make)
     }
 
+    #[cfg(all(feature = "metrics", feature = "services"))]
+    pub(super) fn export_attached(&self) {
+        self.shared.attached.export();
+    }
+
     #[cfg(feature = "services")]
     pub(crate) fn downgrade(&self) -> WeakBus {
         WeakBus {

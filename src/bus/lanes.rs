@@ -132,7 +132,7 @@ impl<T: Send + Sync + 'static> Lanes<T> {
         let gone = state.take_gone();
         if state.is_closed(settings) {
             drop(state);
-            drop(gone);
+            self.part_with(gone);
             return Err(PublisherError::Closed);
         }
         let name = format!("{}#{}", name.as_deref().unwrap_or_default(), state.next);
@@ -151,7 +151,7 @@ impl<T: Send + Sync + 'static> Lanes<T> {
         // Under the lock, as a lane without a publisher would stay open.
         let publisher = lane.exclusive_publisher();
         drop(state);
-        drop(gone);
+        self.part_with(gone);
         let outcome = match joined {
             Ok(()) => publisher,
             Err(SubscribeError::TooManyLossy(limit)) => {
@@ -200,12 +200,28 @@ impl<T: Send + Sync + 'static> Lanes<T> {
         self.shared.state.lock().is_closed(self.settings())
     }
 
+    /// Forgets the lanes that nobody reads any more.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn tidy(&self) {
+        let gone = self.shared.state.lock().take_gone();
+        self.part_with(gone);
+    }
+
+    /// Drops lanes without a lock.
+    fn part_with(&self, gone: Vec<Topic<T>>) {
+        #[cfg(feature = "metrics")]
+        for lane in &gone {
+            self.shared.system.ledger().keep_topic(&lane.snapshot());
+        }
+        drop(gone);
+    }
+
     pub(crate) fn snapshots(&self) -> Vec<TopicSnapshot> {
         let mut state = self.shared.state.lock();
         let gone = state.take_gone();
         let lanes = state.lanes.clone();
         drop(state);
-        drop(gone);
+        self.part_with(gone);
         lanes.iter().map(Topic::snapshot).collect()
     }
 }

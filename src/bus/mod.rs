@@ -5,6 +5,8 @@ mod attached;
 #[expect(clippy::module_inception, reason = "the floor is named after its noun")]
 mod bus;
 mod error;
+#[cfg(feature = "metrics")]
+mod export;
 mod lanes;
 mod pattern;
 mod registry;
@@ -18,6 +20,8 @@ mod watch;
 pub(crate) use attached::Attachment;
 #[cfg(feature = "services")]
 pub(crate) use bus::WeakBus;
+#[cfg(all(feature = "metrics", feature = "services"))]
+pub(crate) use export::{Series, export, labels};
 pub(crate) use watch::Watcher;
 
 pub use bus::Bus;

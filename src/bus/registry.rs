@@ -49,6 +49,9 @@ trait AnyTopic: Any + Send + Sync + std::fmt::Debug {
     fn close(&self);
     fn is_closed(&self) -> bool;
     fn snapshots(&self) -> Vec<TopicSnapshot>;
+    /// Forgets what nobody will use any more.
+    #[cfg(feature = "metrics")]
+    fn tidy(&self) {}
     fn share(&self) -> Box<dyn AnyTopic>;
     fn as_any(&self) -> &dyn Any;
 }
@@ -76,6 +79,11 @@ impl<T: Send + Sync + 'static> AnyTopic for Topic<T> {
 }
 
 impl<T: Send + Sync + 'static> AnyTopic for Lanes<T> {
+    #[cfg(feature = "metrics")]
+    fn tidy(&self) {
+        self.tidy();
+    }
+
     fn close(&self) {
         self.close();
     }
@@ -221,6 +229,10 @@ impl Registry {
             Err(_) => None,
         };
         drop(topics);
+        #[cfg(feature = "metrics")]
+        if let Some(replaced) = &replaced {
+            self.keep(&**replaced);
+        }
         drop(replaced);
         if joined.is_err() {
             // For those that had joined.
@@ -258,8 +270,23 @@ impl Registry {
             topics.by_key.insert(key, Box::new(lanes.clone()))
         };
         drop(topics);
+        #[cfg(feature = "metrics")]
+        if let Some(replaced) = &replaced {
+            self.keep(&**replaced);
+        }
         drop(replaced);
         (lanes, true)
+    }
+
+    /// Keeps the numbers of what is forgotten.
+    #[cfg(feature = "metrics")]
+    fn keep(&self, replaced: &dyn AnyTopic) {
+        if self.system.ledger().is_kept() {
+            let snapshots = replaced.snapshots();
+            snapshots
+                .iter()
+                .for_each(|topic| self.system.ledger().keep_topic(topic));
+        }
     }
 
     /// Joins a watcher to the open topics whose names match, and to those that will be opened.
@@ -314,6 +341,12 @@ impl Registry {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.topics.lock().closed
+    }
+
+    /// Has all that has gone be kept by the ledger.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn tidy(&self) {
+        self.shared().iter().for_each(|topic| topic.tidy());
     }
 
     /// Every topic's numbers, by name and type.

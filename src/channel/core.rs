@@ -569,6 +569,10 @@ impl<T> Listing<T> {
             .position(|listed| listed.label.id == self.label.id)
             .map(|index| desk.subscribers.swap_remove(index));
         drop(desk);
+        #[cfg(feature = "metrics")]
+        if let Some(listed) = &listed {
+            self.core.keep_subscriber(listed);
+        }
         drop(listed);
     }
 }

@@ -156,6 +156,10 @@ impl<T: Send + Sync + 'static> Drop for GroupMember<T> {
     fn drop(&mut self) {
         // First, as what the hook holds may panic when it is dropped, and a group that stays blocks publishers.
         self.leaving.last = self.core().groups.leave(&self.shared);
+        #[cfg(feature = "metrics")]
+        if self.leaving.last {
+            self.core().keep_group(|| self.shared.snapshot());
+        }
         self.unhook();
     }
 }

@@ -28,6 +28,7 @@
 //! | `dead_letters` | events that nobody listened to                            |
 //! | `missed`       | events that were missed, on their way to the same place   |
 //! | `snapshot`   | numbers for people                                          |
+//! | `ledger`     | sums of numbers, also of those who have gone                |
 //! | `system_event`, `system`, `throttle`, `system_log` | what a bus tells about itself, how, how often; logged |
 //!
 //! # Edges
@@ -54,6 +55,8 @@ mod group;
 mod group_member;
 mod growth;
 mod iter;
+#[cfg(feature = "metrics")]
+mod ledger;
 #[cfg(feature = "rate-limit")]
 mod limited_publisher;
 #[cfg(feature = "rate-limit")]
@@ -92,6 +95,8 @@ pub(crate) mod words;
 
 pub(crate) use self::core::Core;
 pub(crate) use group_member::Next;
+#[cfg(feature = "metrics")]
+pub(crate) use ledger::{GroupTotals, ListenerKey, SubscriberTotals, TopicTotals};
 #[cfg(feature = "services")]
 pub(crate) use mailbox::{Inbox, Mailbox};
 #[cfg(feature = "services")]

@@ -6,6 +6,10 @@ use std::panic::Location;
 use std::time::Instant;
 
 use super::core::Core;
+#[cfg(feature = "metrics")]
+use super::core::Listed;
+#[cfg(feature = "metrics")]
+use super::ledger::Ledger;
 use super::overflow::Overflow;
 use super::publisher::try_ambient;
 use super::system_event::{ListenerName, SystemChange, SystemEvent, TopicName};
@@ -29,6 +33,8 @@ pub(crate) struct System {
     next: AtomicU64,
     /// What was told under a lock.
     held: Mutex<Vec<Told>>,
+    #[cfg(feature = "metrics")]
+    ledger: Ledger,
 }
 
 /// What has happened; with its number, if it is to be published.
@@ -53,6 +59,8 @@ impl System {
             topic: Mutex::new(None),
             next: AtomicU64::new(0),
             held: Mutex::new(Vec::new()),
+            #[cfg(feature = "metrics")]
+            ledger: Ledger::new(),
         })
     }
 
@@ -63,6 +71,11 @@ impl System {
         let before = self.topic.lock().replace(topic.clone());
         self.asked.store(true, Ordering::Relaxed);
         drop(before);
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// Publishes nothing more.
@@ -266,6 +279,26 @@ impl<T> Core<T> {
         let missed = throttle.lock().count(missed, Instant::now());
         if let Some(missed) = missed {
             wire.tell_missed(listener, missed);
+        }
+    }
+
+    /// Keeps the numbers of a subscriber that has just been taken off the list.
+    #[cfg(feature = "metrics")]
+    pub(super) fn keep_subscriber(&self, listed: &Listed) {
+        if let Some(wire) = self.wire.get().filter(|wire| wire.system.ledger.is_kept())
+            && let Some((ring, seat)) = self.joined(listed)
+        {
+            let name = listed.label.name.as_ref();
+            let ledger = &wire.system.ledger;
+            ledger.keep_subscriber(&wire.topic, name, &ring.standings(seat));
+        }
+    }
+
+    /// Keeps the numbers of a group that has just been taken off the list.
+    #[cfg(feature = "metrics")]
+    pub(super) fn keep_group(&self, group: impl FnOnce() -> super::GroupSnapshot) {
+        if let Some(wire) = self.wire.get().filter(|wire| wire.system.ledger.is_kept()) {
+            wire.system.ledger.keep_group(&wire.topic, &group());
         }
     }
 

@@ -110,6 +110,8 @@ pub(crate) use reader::Parcel;
 pub(crate) use reader::{Events, Found, Loss, Origin, Policy, Reader, RefusedJoin};
 pub(crate) use sequencer::Sequencer;
 pub(crate) use slot::MAX_SEQUENCE;
+#[cfg(feature = "metrics")]
+pub(crate) use standings::Standings;
 pub(crate) use succession::Joined;
 pub(crate) use upstream::Upstream;
 pub(crate) use view::View;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+#[cfg(feature = "metrics")]
+use super::export::{self, WorkerTotals};
 use super::post::Post;
 use super::worker_builder::WorkerBuilder;
 use super::worker_error::WorkerError;
@@ -24,6 +26,18 @@ struct Roster {
     shut_down: bool,
     paced: bool,
     posts: BTreeMap<Arc<str>, Arc<Post>>,
+    /// What workers have done whose names are free, or were taken again.
+    #[cfg(feature = "metrics")]
+    gone: BTreeMap<Arc<str>, WorkerTotals>,
+}
+
+#[cfg(feature = "metrics")]
+impl Roster {
+    /// Keeps the numbers of a worker that has ended.
+    fn keep(&mut self, post: &Post) {
+        let totals = WorkerTotals::of(&post.snapshot(|_| 0));
+        *self.gone.entry(Arc::clone(post.name())).or_default() += totals;
+    }
 }
 
 impl Crew {
@@ -37,9 +51,14 @@ impl Crew {
         if known.is_some_and(|known| known.ended().is_none()) {
             return Err(WorkerError::Taken(post.name().to_string()));
         }
-        roster
+        let replaced = roster
             .posts
             .insert(Arc::clone(post.name()), Arc::clone(post));
+        #[cfg(feature = "metrics")]
+        if let Some(replaced) = &replaced {
+            roster.keep(replaced);
+        }
+        drop(replaced);
         if roster.paced {
             post.reactor().pace();
         }
@@ -52,6 +71,8 @@ impl Crew {
         let known = roster.posts.get(post.name());
         if !roster.shut_down && known.is_some_and(|known| Arc::ptr_eq(known, post)) {
             let left = roster.posts.remove(post.name());
+            #[cfg(feature = "metrics")]
+            roster.keep(post);
             drop(roster);
             drop(left);
         }
@@ -93,7 +114,19 @@ impl Default for Crew {
     }
 }
 
-impl Attachment for Crew {}
+impl Attachment for Crew {
+    #[cfg(feature = "metrics")]
+    fn export(&self) {
+        let roster = self.roster.lock();
+        let mut totals = roster.gone.clone();
+        for post in roster.posts.values() {
+            let worker = WorkerTotals::of(&post.snapshot(|_| 0));
+            *totals.entry(Arc::clone(post.name())).or_default() += worker;
+        }
+        drop(roster);
+        export::workers(&totals);
+    }
+}
 
 /// The last handle of the bus is gone, and its topics have closed.
 impl Drop for Crew {

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use super::client::{Client, ClientBuilder};
 use super::error::ServiceError;
+#[cfg(feature = "metrics")]
+use super::export::{self, ServiceTotals};
 use super::news::Herald;
 use super::request::Request;
 use super::server::{Server, ServerBuilder};
@@ -35,6 +37,8 @@ type Key = (TypeId, Option<Box<str>>);
 trait AnyService: Any + Send + Sync {
     fn close(&self);
     fn snapshot(&self) -> ServiceSnapshot;
+    #[cfg(feature = "metrics")]
+    fn gone(&self) -> ServiceTotals;
 }
 
 impl<R: Request> AnyService for Service<R> {
@@ -44,6 +48,11 @@ impl<R: Request> AnyService for Service<R> {
 
     fn snapshot(&self) -> ServiceSnapshot {
         Self::snapshot(self)
+    }
+
+    #[cfg(feature = "metrics")]
+    fn gone(&self) -> ServiceTotals {
+        Self::gone(self)
     }
 }
 
@@ -92,6 +101,13 @@ impl Attachment for Directory {
         for service in self.all() {
             service.close();
         }
+    }
+
+    #[cfg(feature = "metrics")]
+    fn export(&self) {
+        let services = self.all();
+        let numbers = services.iter();
+        export::services(numbers.map(|service| (service.gone(), service.snapshot())));
     }
 }
 

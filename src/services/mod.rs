@@ -15,7 +15,7 @@
 //! | `service`   | all that serve one request                                            |
 //! | `permits`   | how many calls may be outstanding                                     |
 //! | `limited_client` | who asks only so often                                           |
-//! | `news`, `snapshot` | what is told about them                                        |
+//! | `news`, `snapshot`, `export` | what is told about them                              |
 //! | `directory` | all services of a bus                                                 |
 //! | `answer`    | a request on its way, and the promise of one answer                   |
 //! | `error`     | what can go wrong                                                     |
@@ -49,6 +49,8 @@ mod client;
 pub(crate) mod crew;
 mod directory;
 mod error;
+#[cfg(feature = "metrics")]
+mod export;
 pub(crate) mod instance;
 #[cfg(feature = "rate-limit")]
 mod limited_client;

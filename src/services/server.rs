@@ -222,9 +222,11 @@ impl<R: Request> Drop for Server<R> {
                 Ok(None) => {
                     inbox.wait(None);
                 }
-                Err(_) => return,
+                Err(_) => break,
             }
         }
+        #[cfg(feature = "metrics")]
+        service.keep(instance);
     }
 }
 

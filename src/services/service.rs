@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::answer::{Absences, Asked};
+#[cfg(feature = "metrics")]
+use super::export::ServiceTotals;
 use super::instance::Instance;
 use super::news::{Herald, News, ServiceChange};
 use super::permits::Permits;
@@ -25,6 +27,9 @@ pub(crate) struct Service<R: Request> {
     changed: WaitSet,
     clients: AtomicUsize,
     permits: Arc<Permits>,
+    /// What instances have done that have left.
+    #[cfg(feature = "metrics")]
+    gone: Mutex<ServiceTotals>,
 }
 
 struct Roster<R: Request> {
@@ -45,6 +50,8 @@ impl<R: Request> Service<R> {
             changed: WaitSet::new(Barrier::of_process()),
             clients: AtomicUsize::new(0),
             permits: Arc::new(Permits::new()),
+            #[cfg(feature = "metrics")]
+            gone: Mutex::new(ServiceTotals::default()),
         }
     }
 
@@ -132,6 +139,19 @@ impl<R: Request> Service<R> {
         drop(before);
         self.changed.notify();
         instance.tell(ServiceChange::Left);
+    }
+
+    /// Keeps the numbers of an instance that has left, and has been dropped.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn keep(&self, instance: &Instance<R>) {
+        let left = instance.snapshot();
+        self.gone.lock().keep(&left);
+    }
+
+    /// What instances have done that have left; to be asked before those that are there are.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn gone(&self) -> ServiceTotals {
+        self.gone.lock().clone()
     }
 
     /// Takes no more requests; those that were taken are still served.

@@ -541,6 +541,25 @@ fn a_panicking_drop_of_an_unheard_event_passes_through_the_publish() {
 }
 
 #[test]
+fn what_was_not_built_for_nobody_is_not_counted_as_published() {
+    let bus = Bus::new();
+    let topic = open::<u64>(&bus, 4);
+    let mut publisher = topic.exclusive_publisher().unwrap();
+    assert!(panics(
+        || publisher.publish_with(|| panic!("the build panics"))
+    ));
+    assert_eq!(topic.snapshot().published, 0);
+    assert!(panics(
+        || publisher.publish_batch(Broken { given: 1, left: 4 })
+    ));
+    assert_eq!(topic.snapshot().published, 1);
+    let _subscriber = topic.subscribe();
+    assert_eq!(topic.snapshot().published, 1);
+    publisher.publish(1).unwrap();
+    assert_eq!(topic.snapshot().published, 2);
+}
+
+#[test]
 fn a_panicking_handler_is_no_poison_for_anybody() {
     let bus = Bus::new();
     let topic = open::<u64>(&bus, 16);

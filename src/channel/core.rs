@@ -264,6 +264,11 @@ impl<T> Core<T> {
         }
     }
 
+    /// Notes that sequences which nobody listened to got no event.
+    pub(crate) fn give_up_unheard(&self, events: u64) {
+        self.unheard.give_up(events);
+    }
+
     /// As `publish_unheard`, when sequences from `first` on were taken in vain.
     #[cold]
     #[inline(never)]

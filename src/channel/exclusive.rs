@@ -154,7 +154,10 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
         let Some((core, writer)) = self.heard() else {
             return match self.unheard(1) {
                 Some(Ok(sequence)) => {
-                    drop(build());
+                    let mut unfilled = Unfilled::new(&self.core, 1);
+                    let event = build();
+                    unfilled.fill();
+                    drop(event);
                     Ok(sequence)
                 }
                 Some(Err(refusal)) => Err(refusal.of_publish(Draft::Build(build))),
@@ -444,8 +447,12 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
         let Some((core, writer)) = self.heard() else {
             return match self.unheard(length as u64) {
                 Some(Ok(first)) => {
-                    events.take(length).for_each(drop);
-                    Ok(first..first + length as u64)
+                    let mut unfilled = Unfilled::new(&self.core, length as u64);
+                    for event in events.take(length) {
+                        unfilled.fill();
+                        drop(event);
+                    }
+                    Ok(first..first + length as u64 - unfilled.left)
                 }
                 Some(Err(refusal)) => Err(refusal),
                 None => self.batch_unobserved::<I, MISSED>(events, length, patience),
@@ -485,6 +492,31 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
         let ring = self.core.ring().expect("there is a ring now");
         self.writer = Some(SoleWriter::new(Arc::clone(ring)));
         None
+    }
+}
+
+/// Sequences of an unheard claim that have no event yet; what is left when this is dropped counts as nothing, so also
+/// when user code unwinds.
+struct Unfilled<'a, T> {
+    core: &'a Core<T>,
+    left: u64,
+}
+
+impl<'a, T> Unfilled<'a, T> {
+    fn new(core: &'a Core<T>, left: u64) -> Self {
+        Self { core, left }
+    }
+
+    fn fill(&mut self) {
+        self.left -= 1;
+    }
+}
+
+impl<T> Drop for Unfilled<'_, T> {
+    fn drop(&mut self) {
+        if self.left > 0 {
+            self.core.give_up_unheard(self.left);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use loom::thread;
 
 use super::{explore, publish, publish_shared, read, read_all, ring};
-use crate::ring::{Origin, Policy, Reader, SoleWriter};
+use crate::ring::{Found, Origin, Policy, Reader, SoleWriter};
 use crate::sync::Arc;
 
 /// From its start on the joiner sees every event, or is told how many it missed; and no slot is overwritten
@@ -61,6 +61,29 @@ fn join_oldest_lossy() {
 #[test]
 fn join_newest() {
     join(3, Policy::Lossless, Origin::Newest, 1, 3);
+}
+
+/// Who is to be disconnected when it is a full ring behind can be that only from its start on, and not while it looks
+/// for it.
+#[test]
+fn join_newest_to_be_disconnected() {
+    explore(Some(2), || {
+        let ring = ring(2, 2);
+        let mut writer = SoleWriter::new(Arc::clone(&ring));
+        publish(&mut writer, 0).unwrap();
+        let publisher = thread::spawn(move || {
+            for event in 1..3 {
+                publish(&mut writer, event).unwrap();
+            }
+        });
+        let mut reader = Reader::join(&ring, Policy::Expendable, Origin::Newest).unwrap();
+        publisher.join().unwrap();
+        match reader.find(4) {
+            Found::Some => {}
+            Found::Expelled(missed) => assert!(missed >= 2),
+            found => panic!("the newest event is there, it found {found:?}"),
+        }
+    });
 }
 
 /// The event before the one that is on its way can no longer be joined: then the start is that one.

@@ -121,7 +121,14 @@ impl<T> Reader<T> {
         };
         // What the others lose they do without, or are told by their end.
         let misses = policy == Policy::Lossy;
-        let (anchor, start) = ring.enter(seat.member(), standing, misses, origin);
+        // Nobody is a ring behind before there is a start to be behind of: until then publishers push, and end
+        // nothing.
+        let entering = if policy == Policy::Lossless {
+            standing
+        } else {
+            Standing::Pushable
+        };
+        let (anchor, start) = ring.enter(seat.member(), entering, misses, origin);
 
         let mut reader = Self::in_seat(ring, seat, policy, max_claim, anchor);
         // On a refusal the reader is dropped, which gives the seat back.
@@ -186,14 +193,14 @@ impl<T> Reader<T> {
     fn start_lossy(&mut self, start: u64, standing: Standing) -> u64 {
         loop {
             let cursor = self.member().cursor();
+            assert_ne!(
+                cursor.standing(),
+                Standing::Gone,
+                "nobody is taken out before it has joined"
+            );
             self.lost = self.lost_before(cursor.next());
-            if cursor.next() >= start || cursor.standing() == Standing::Gone {
-                // A push since the load would make the count another's.
-                if self.member().try_move(cursor, cursor) {
-                    return cursor.next();
-                }
-                continue;
-            }
+            // A push since the load would make the count another's.
+            let start = cursor.next().max(start);
             if self.member().try_move(cursor, Cursor::new(start, standing)) {
                 return start;
             }

@@ -33,12 +33,12 @@
 //!
 //! # Edges
 //!
-//! | edge     | store                         | load                   | carries                              | model                      |
-//! |----------|-------------------------------|------------------------|--------------------------------------|----------------------------|
-//! | `seal`   | `Unheard::seal`, then heavy   | `Unheard::take`, light | Dekker: first subscriber against publish | `topic::ring_appears_under_a_publisher` |
-//! | `newest` | `Words::store`                | `Words::try_load`      | the cell of this turn                | `plain::two_cells`         |
-//! | `lap`    | `Words::store`, fence         | `Words::try_load`, fence | "the cell is a later turn's"       | `plain::two_cells`         |
-//! | `first`  | `Words::store`                | `Words::load_first`    | `newest`                             | `plain::word_then_cell`    |
+//! | edge     | store                              | load                       | carries                                  | model                                   |
+//! |----------|------------------------------------|----------------------------|------------------------------------------|-----------------------------------------|
+//! | `seal`   | the seal; heavy in `Unheard::seal` | light in `Unheard::take`   | Dekker: first subscriber against publish | `topic::ring_appears_under_a_publisher` |
+//! | `newest` | `Words::store`                     | `Words::try_load`          | the cell of this turn                    | `plain::two_cells`                      |
+//! | `lap`    | `Words::store`, a fence            | `Words::try_load`, a fence | "the cell is a later turn's"             | `plain::two_cells`                      |
+//! | `first`  | `Words::store`                     | `Words::load_first`        | `newest`                                 | `plain::word_then_cell`                 |
 
 mod batch;
 mod clock;

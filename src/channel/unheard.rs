@@ -55,6 +55,7 @@ impl Unheard {
             self.next.store(first + events, Ordering::Relaxed);
             first
         };
+        // ORDERING: edge `seal`. Pairs with the barrier in `seal`: it sees what is taken, or this sees the seal.
         self.barrier.light();
         if self.state.load(Ordering::Relaxed) == 0 && first + events <= MAX_SEQUENCE {
             Ok(first)
@@ -71,6 +72,7 @@ impl Unheard {
     /// Hands out no more sequences.
     pub(crate) fn seal(&self) -> Seal<'_> {
         self.state.fetch_or(SEALED, Ordering::Relaxed);
+        // ORDERING: edge `seal`. Pairs with the barrier in `take`.
         self.barrier.heavy();
         Seal {
             unheard: self,

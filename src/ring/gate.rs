@@ -115,8 +115,9 @@ impl Gate {
                 return Err(ring.full(head, span, stepped));
             }
 
-            // From here to the scan: edge `join`. A joiner that this scan misses sees the horizon.
             ring.announce_horizon(reach);
+            // ORDERING: edge `join`. Pairs with the barriers in `enter` and `open`: a joiner that this scan misses
+            // sees the horizon.
             ring.barrier.light();
             let scan = self.scan(ring, head, needed);
             self.gating = scan.gating;

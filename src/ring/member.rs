@@ -178,7 +178,7 @@ impl Member {
 
     /// Which of the members of its seat this is.
     pub(crate) fn generation(&self) -> u64 {
-        // ORDERING: edge `again`. Pairs with the store in `enter`.
+        // ORDERING: edge `again`. Pairs with the store in `enter_to`.
         self.generation.load(Ordering::Acquire)
     }
 
@@ -189,8 +189,8 @@ impl Member {
 
     #[inline]
     pub(crate) fn cursor(&self) -> Cursor {
-        // ORDERING: edges `release`, `claim`, `after`. Pairs with `advance`, `claim`, `leave`: the member is
-        // done with what it has passed, or has pinned it.
+        // ORDERING: edges `release`, `claim`, `enter`, `after`. Pairs with `advance`, `rest`, `try_move`, `leave`,
+        // `enter_to`: the member is done with what it has passed, or has pinned it.
         Cursor(self.cursor.load(Ordering::Acquire))
     }
 

@@ -55,23 +55,24 @@
 //!
 //! # Edges
 //!
-//! | edge      | store                        | load                   | carries                         | model                           |
-//! |-----------|------------------------------|------------------------|---------------------------------|---------------------------------|
-//! | `publish` | `Slot::{write, build, skip}` | `Slot::stamp`          | the event; the slot's turn      | `lossless::hand_over`           |
-//! | `release` | `Member::{advance, leave, rest}` | `Member::cursor`   | the reader is done              | `lossless::gate_waits_for_the_slowest`, `group::lossless_1_slot` |
-//! | `claim`   | `Member::try_move`           | `Member::cursor`       | the pin or the post was set before | `lossy::drop_oldest_2_slots`, `group::lossless_2_slots` |
-//! | `unpin`   | `Member::set_pin`            | `Member::pin`          | the reader is done with the pin | `lossy::drop_oldest_2_slots`    |
-//! | `count`   | `Member::count_lost`         | `Member::lost_before`  | the number of lost events       | `lossy::drop_oldest_2_slots`, `group::loss_is_told_before_the_event` |
-//! | `enter`   | `Member::enter_to`           | `Member::cursor`       | the seat's words are reset      | `join::seat_is_taken_again`     |
-//! | `after`   | `Member::{advance, leave}`   | `Member::cursor`       | what an upstream or editor did, and saw | `stages::downstream_comes_after_capacity_1`, `editors_alone_touch_an_event`, `group::members_come_after_an_editor`, `vouching::*` |
-//! | `again`   | `Member::enter_to`           | `Member::generation`   | the seat's last member has left | `stages::seat_of_an_upstream_is_taken_again` |
-//! | `stop`    | `Tail::raise_limit`          | `Tail::limit`          | the plan's look at the slots, and its marks | `shared::claim_below_the_stop_of_another` |
-//! | `horizon` | `Ring::announce_horizon`     | `View::open`           | the claims before the plan      | none: see `ci/mutants/orderings.txt` |
-//! | `end`     | `Ring::{close, succeed}`     | `Ring::end`            | what was before the close, or the successor | `lossless::close_carries_what_was_done_before`, `growing::drain_beside_a_growth_lossless` |
-//! | `place`   | `Placing`'s drop             | `Sequencer::next`      | the claims of all smaller places | `timeline::two_publishers_lossless` |
-//! | `settle`  | `Promise::keep`              | `Awaited::{is_settled, abandon}` | the value             | `services::keep_against_a_wait`, `keep_against_a_cancel` |
-//! | `join`    | seat, then heavy barrier     | `Gate::plan`, light    | Dekker: joiner against plan     | `join::join_now`, `join_oldest` |
-//! | `close`   | `closed`, then heavy barrier | claim, then light      | Dekker: close against claim     | `lossless::close_is_exact`      |
+//! | edge      | store                                           | load                                   | carries                                     | model                                        |
+//! |-----------|-------------------------------------------------|----------------------------------------|---------------------------------------------|----------------------------------------------|
+//! | `publish` | `Slot::{put, build, skip}`                      | `Slot::stamp`                          | the event; the slot's turn                  | `lossless::hand_over_capacity_1`, `lossless::hand_over_built_in_place` |
+//! | `release` | `Member::{advance, rest, leave}`                | `Member::cursor`                       | the reader is done                          | `lossless::gate_waits_for_the_slowest`, `group::lossless_1_slot` |
+//! | `claim`   | `Member::try_move`                              | `Member::cursor`                       | the pin or the post was set before          | `lossy::drop_oldest_2_slots`, `group::lossless_2_slots` |
+//! | `unpin`   | `Member::set_pin`                               | `Member::pin`                          | the reader is done with the pin             | `lossy::drop_oldest_2_slots`                 |
+//! | `count`   | `Member::count_lost`                            | `Member::lost_before`                  | the number of lost events                   | `lossy::drop_oldest_2_slots`, `group::loss_is_told_before_the_event` |
+//! | `enter`   | `Member::enter_to`                              | `Member::cursor`                       | the seat's words are reset                  | `join::seat_is_taken_again`                  |
+//! | `after`   | `Member::{advance, leave}`                      | `Member::cursor`                       | what an upstream or editor did, and saw     | `stages::downstream_comes_after_capacity_1`, `stages::editors_alone_touch_an_event`, `group::members_come_after_an_editor`, `vouching::hole_of_a_dropped_claim` |
+//! | `again`   | `Member::enter_to`                              | `Member::generation`                   | the seat's last member has left             | `stages::seat_of_an_upstream_is_taken_again` |
+//! | `stop`    | `Tail::raise_limit`                             | `Tail::limit`                          | the plan's look at the slots, and its marks | `shared::claim_below_the_stop_of_another`    |
+//! | `horizon` | `Ring::announce_horizon`                        | `View::open`                           | the claims before the plan                  | none: see `ci/mutants/orderings.txt`         |
+//! | `end`     | `Ring::set_end`                                 | `Ring::end`                            | what was before the close, or the successor | `lossless::close_carries_what_was_done_before`, `growing::drain_beside_a_growth_lossless` |
+//! | `place`   | `Placing::drop`                                 | `Sequencer::next`                      | the claims of all smaller places            | `timeline::two_publishers_lossless`          |
+//! | `settle`  | `Promise::{keep, keep_and_wake}`                | `Awaited::{is_settled, abandon}`       | the value                                   | `services::keep_against_a_wait`, `services::keep_against_a_cancel` |
+//! | `join`    | a seat; heavy in `Ring::enter`, `View::open`    | light in `Gate::plan`                  | Dekker: joiner against plan                 | `join::join_now`, `join::join_oldest`, `state::look_from_a_late_join` |
+//! | `close`   | `closed`; heavy in `Ring::refuse_claims`        | light in `Ring::is_closed_after_claim` | Dekker: close against claim                 | `lossless::close_is_exact`                   |
+//! | `ahead`   | the successor's seats; heavy in `Ring::succeed` | light in `Reader::note_thread_ahead`   | Dekker: growth against a new reading thread | `growing::thread_noted_beside_a_growth`      |
 //!
 //! The light barrier of a claim is a fence in a model, and would hide there what `stop` and `unpin` do in
 //! production, where it only binds the compiler; `ci/mutants/orderings.txt` looks at them without it.
@@ -236,6 +237,7 @@ impl<T> Ring<T> {
     /// every claim that is carried out (edge `close`).
     fn refuse_claims(&self) -> u64 {
         self.closed.store(true, Ordering::Relaxed);
+        // ORDERING: edge `close`. Pairs with the barrier in `is_closed_after_claim`.
         self.barrier.heavy();
         self.tail.claimed()
     }
@@ -251,6 +253,7 @@ impl<T> Ring<T> {
     /// Must be asked after the claim, which `Ring::close` must not miss.
     #[inline(always)]
     fn is_closed_after_claim(&self) -> bool {
+        // ORDERING: edge `close`. Pairs with the barrier in `refuse_claims`.
         self.barrier.light();
         self.closed.load(Ordering::Relaxed)
     }

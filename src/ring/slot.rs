@@ -98,7 +98,7 @@ impl<T> Slot<T> {
 
     #[inline(always)]
     pub(crate) fn stamp(&self) -> Stamp {
-        // ORDERING: edge `publish`. Pairs with the stores in `write` and `skip`.
+        // ORDERING: edge `publish`. Pairs with the stores in `put`, `build` and `skip`.
         Stamp(self.stamp.load(Ordering::Acquire))
     }
 

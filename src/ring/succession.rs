@@ -113,8 +113,8 @@ impl<T> Ring<T> {
         for joined in joined.clone() {
             reserve(joined, &successor);
         }
-        // A reader on a new thread notes that in its seat, then in those reserved for it; this looks the
-        // other way round.
+        // ORDERING: edge `ahead`. Pairs with the barrier in `note_thread_ahead`: a reader on a new thread notes
+        // that in its seat, then in those reserved for it; this looks the other way round.
         self.barrier.heavy();
         for (ring, seat) in joined {
             let (_, here) = reading(ring, seat);
@@ -382,6 +382,7 @@ impl<T> Reader<T> {
     /// Notes the thread that reads also where publishers of the rings that follow look for it.
     #[cold]
     pub(super) fn note_thread_ahead(&self) {
+        // ORDERING: edge `ahead`. Pairs with the barrier in `succeed`.
         self.ring.barrier.light();
         for member in self.seat.in_all_rings().skip(1) {
             member.note_reader(self.thread);

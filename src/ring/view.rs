@@ -30,8 +30,6 @@ impl<T> View<T> {
     pub(crate) fn open(ring: &Arc<Ring<T>>) -> Result<Self, u64> {
         let (seat, _) = ring.members.lossy_seat(CLAIM)?;
         let member = seat.member();
-        // Edge `join`, as in `Reader::join`: a plan that did not see the member overwrites nothing from the
-        // horizon on that this thread's second look shows.
         let anchor = ring.horizon.load(Ordering::Relaxed);
         member.enter(Cursor::new(anchor, Standing::Pushable), thread_id());
         let mut view = Self {
@@ -40,6 +38,8 @@ impl<T> View<T> {
             cursor: anchor,
             shown: None,
         };
+        // ORDERING: edge `join`. Pairs with the barrier in `plan`: a plan that did not see the member overwrites
+        // nothing from the horizon on that this thread's second look shows.
         ring.barrier.heavy();
         // ORDERING: edge `horizon`. Pairs with the store in `announce_horizon`: what was claimed before that
         // plan is seen, and with it an event that is not before the horizon (R10).

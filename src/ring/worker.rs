@@ -223,7 +223,8 @@ impl<T> Worker<T> {
     #[inline]
     pub(crate) fn take_news(&mut self) -> News {
         if std::mem::take(&mut self.lifted) {
-            // A worker that has seen the close may wait for this, in the manner of edge `wake`.
+            // ORDERING: edge `wake`. Pairs with the barrier in `join_all` and its like: a worker that has seen
+            // the close may wait for this.
             self.group.ring.barrier.light();
             self.news.work |= self.group.ring.is_closed();
         }
@@ -523,7 +524,8 @@ impl<T> Worker<T> {
     /// routing, and sleeps again. This worker may not even take it, behind its fence.
     fn look_behind(&mut self, next: u64) {
         let ring = &self.group.ring;
-        // The other side of edge `wake`: who slept again sees the hint, or this sees what woke it.
+        // ORDERING: edge `wake`. Pairs with the barrier in `join_all` and its like: who slept again sees the
+        // hint, or this sees what woke it.
         ring.barrier.light();
         self.news.work |= next < self.limit_now() && ring.is_done(next);
     }

@@ -434,7 +434,7 @@ fn wait_as<A: Arms>(
     sleep: impl FnOnce(&A),
 ) -> Option<A::Chosen> {
     arms.enlist(waiting);
-    // Edge `wake`: be seen on every list, then look once more. No arm is tried while the thread is on a
+    // ORDERING: edge `wake`. As in `join_all`: be seen on every list, then look once more. No arm is tried while the thread is on a
     // list: a filter or a `Clone` that waits too would take the token that is meant for this wait.
     Barrier::of_process().heavy();
     if !arms.is_ready() {

@@ -361,6 +361,7 @@ impl Outbox {
         for (_, queue) in self.queues.iter().filter(|(_, queue)| queue.len() > 0) {
             queue.enlist();
         }
+        // ORDERING: edge `wake`. As in `join_all`.
         Barrier::of_process().heavy();
         self.flush()
     }

@@ -252,6 +252,7 @@ impl Schedule {
                 enlist(index, &self.entries[index].bell);
             }
         }
+        // ORDERING: edge `wake`. As in `join_all`.
         self.barrier.heavy();
     }
 

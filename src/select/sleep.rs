@@ -116,6 +116,7 @@ impl<S> Context<S> {
             self.clock
                 .enlist(&Waiter::Bell(Arc::clone(&self.clock_bell)));
         }
+        // ORDERING: edge `wake`. As in `join_all`.
         Barrier::of_process().heavy();
         let now = self.clock.now();
         self.timers.earliest().is_some_and(|at| at <= now)

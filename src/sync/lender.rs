@@ -105,8 +105,8 @@ impl Lender {
     /// Where the wait would close a circle of threads that wait for each other inside of loans, it ends at
     /// once, and leaves those too.
     pub(crate) fn wait_for(lender: &Arc<Self>, id: u64) -> Users {
-        // With this every borrower that has not seen the mark is seen here (edge `recall`). One that comes
-        // to the loan later, or again, sees the mark and goes.
+        // ORDERING: edge `recall`. Pairs with the barriers in `enter` and `leave`: every borrower that has not
+        // seen the mark is seen here. One that comes to the loan later, or again, sees the mark and goes.
         lender.barrier.heavy();
         let me = thread_id();
         let mut users = Users {
@@ -118,7 +118,8 @@ impl Lender {
         }
         let holder = Holder::current();
         *holder.waits.lock() = Some((Arc::clone(lender), id));
-        // Of threads that close a circle together the last to come here sees all the others.
+        // ORDERING: edge `circle`. Pairs with itself, in another thread: of threads that close a circle together
+        // the last to come here sees all the others.
         lender.barrier.heavy();
         if !holder.is_in_a_circle() {
             let parker = current_parker();
@@ -179,7 +180,7 @@ impl Users {
 
 impl Place {
     fn is_at(&self, id: u64) -> bool {
-        // ORDERING: edge `returned`. Pairs with the store in `Stay::drop`: the use is over.
+        // ORDERING: edge `returned`. Pairs with the store in `leave`: the use is over.
         self.at.load(Ordering::Acquire) == id
     }
 }
@@ -299,6 +300,7 @@ impl Visit<'_> {
             "a borrower must be its lender's"
         );
         self.place.at.store(id, Ordering::Relaxed);
+        // ORDERING: edge `recall`. Pairs with the barrier in `wait_for`.
         self.barrier.light();
     }
 
@@ -307,6 +309,7 @@ impl Visit<'_> {
     pub(crate) fn leave(&self) {
         // ORDERING: edge `returned`. Pairs with the load in `Place::is_at`; carries what was done.
         self.place.at.store(0, Ordering::Release);
+        // ORDERING: edge `recall`. Pairs with the barrier in `wait_for`: the mark is seen, and whoever waits woken.
         self.barrier.light();
     }
 }

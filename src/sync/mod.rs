@@ -6,15 +6,16 @@
 //!
 //! # Edges
 //!
-//! | edge    | store                             | load                      | carries                          | model                           |
-//! |---------|-----------------------------------|---------------------------|----------------------------------|---------------------------------|
-//! | `wake`  | `WaitSet::enlist`, heavy barrier  | `WaitSet::notify`, light  | Dekker: waiter against notifier  | `wait::one_waiter`, `select::arm_ring_park_2_sources` |
-//! | `ring`  | `ReadySet::{ring, mark}`          | `ReadySet::take`          | what made the source ready       | `select::ready_set`, `ready_set_call` |
-//! | `park`  | `ReadySet::park_by`               | `ReadySet::mark`          | the alarm of a foreign select    | none: foreign to the checker    |
-//! | `watch` | `ReadySet::watch`                 | `ReadySet::mark`          | whom the alarm is to wake        | `merged::ready_set_watch`       |
-//! | `ended` | `Calls::end`                      | `Calls::sever`            | what the call did                | `select::sever_waits_for_calls` |
-//! | `recall` | `Visit::enter`, light            | `Lender::wait_for`, heavy | Dekker: borrower against owner   | `observe::recall_against_a_use` |
-//! | `returned` | `Visit::leave`                 | `Place::is_at`            | what was done with the loan      | `observe::recall_against_a_use` |
+//! | edge       | store                                     | load                        | carries                          | model                                         |
+//! |------------|-------------------------------------------|-----------------------------|----------------------------------|-----------------------------------------------|
+//! | `wake`     | a waiter; heavy in `WaitSet::join_all`    | light in `WaitSet::notify`  | Dekker: waiter against notifier  | `wait::one_waiter`, `select::arm_ring_park_2_sources` |
+//! | `ring`     | `ReadySet::{ring, mark_quietly}`          | `ReadySet::take`            | what made the source ready       | `select::ready_set`, `select::ready_set_call` |
+//! | `park`     | `ReadySet::park_by`                       | `ReadySet::mark_quietly`    | the alarm of a foreign select    | none: foreign to the checker                  |
+//! | `watch`    | `ReadySet::watch`                         | `ReadySet::mark_quietly`    | whom the alarm is to wake        | `merged::ready_set_watch`                     |
+//! | `ended`    | `Calls::end`                              | `Calls::sever`              | what the call did                | `select::sever_waits_for_calls`               |
+//! | `recall`   | a place; light in `Visit::{enter, leave}` | heavy in `Lender::wait_for` | Dekker: borrower against owner   | `observe::recall_against_a_use`               |
+//! | `circle`   | who waits; heavy in `Lender::wait_for`    | the same                    | Dekker: those who close a circle | none: see `ci/mutants/orderings.txt`          |
+//! | `returned` | `Visit::leave`                            | `Place::is_at`              | what was done with the loan      | `observe::recall_against_a_use`               |
 
 #[cfg(not(ringbus_loom))]
 mod native;

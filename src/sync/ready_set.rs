@@ -92,8 +92,8 @@ impl ReadySet {
     }
 
     fn mark_quietly(&self, mark: u64) -> bool {
-        // ORDERING: edge `ring`. Pairs with the swap in `take`, and with the exchange in `park`.
-        // Edge `watch`. Pairs with the or in `watch`.
+        // ORDERING: edges `ring`, `park`, `watch`. Pairs with the swap in `take`, the exchange in `park_by` and
+        // the or in `watch`.
         self.summary.fetch_or(mark, Ordering::AcqRel) == PARKED
     }
 
@@ -119,7 +119,7 @@ impl ReadySet {
 
     /// Takes all marks, telling the marked bits to `marked`.
     pub(crate) fn take(&self, mut marked: impl FnMut(usize)) -> Taken {
-        // ORDERING: edge `ring`. Pairs with the or in `mark`.
+        // ORDERING: edge `ring`. Pairs with the or in `mark_quietly`.
         let mut marks = self.summary.swap(0, Ordering::Acquire);
         let called = marks & CALLED != 0;
         marks &= !(CALLED | PARKED);
@@ -145,7 +145,7 @@ impl ReadySet {
 
     /// Sleeps by calling `sleep`, which the alarm ends, unless there is a mark already.
     pub(crate) fn park_by(&self, sleep: impl FnOnce()) {
-        // ORDERING: edge `park`. Pairs with the or in `mark`: who finds `PARKED` sees the alarm that was set
+        // ORDERING: edge `park`. Pairs with the or in `mark_quietly`: who finds `PARKED` sees the alarm that was set
         // before. What the marks carry is read by `take`.
         let parked = self
             .summary

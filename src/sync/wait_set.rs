@@ -33,6 +33,7 @@ impl WaitSet {
     /// Wakes every waiter; call it after the change.
     #[inline]
     pub(crate) fn notify(&self) {
+        // ORDERING: edge `wake`. Pairs with the barrier in `join_all`: this sees the waiter, or that sees the change.
         self.barrier.light();
         if self.waiting.load(Ordering::Relaxed) != 0 {
             self.notify_slow();
@@ -83,6 +84,7 @@ impl WaitSet {
             set.enlist(waiter);
         }
         if let Some(set) = sets.first() {
+            // ORDERING: edge `wake`. Pairs with the barrier in `notify`.
             set.barrier.heavy();
         }
     }

@@ -42,9 +42,8 @@ impl<T> Ring<T> {
         misses: bool,
         origin: Origin,
     ) -> (u64, Result<u64, RefusedJoin>) {
-        // Edge `join`: be seen, then look where it is safe to start. A plan that did not see the member
-        // announced its horizon and its tail before this thread's second look.
-        // What is claimed after the close is refused, and takes nothing from what was before.
+        // Be seen, then look where it is safe to start. What is claimed after the close is refused, and takes
+        // nothing from what was before.
         let claimed = || self.tail.claimed().min(self.end());
         let oldest = |from: u64| from.max(claimed().saturating_sub(self.shape.capacity));
         let anchor = match origin {
@@ -52,6 +51,8 @@ impl<T> Ring<T> {
             _ => oldest(self.horizon.load(Ordering::Relaxed)),
         };
         member.enter_to(misses, Cursor::new(anchor, standing), thread_id());
+        // ORDERING: edge `join`. Pairs with the barrier in `plan`: a plan that did not see the member announced
+        // its horizon and its tail before this thread's second look.
         self.barrier.heavy();
         let tail = claimed();
         let horizon = self.horizon.load(Ordering::Relaxed);

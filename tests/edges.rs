@@ -110,10 +110,10 @@ fn function(code: &str) -> Option<&str> {
 
 /// Whether a line, without its comment, has an ordering or a barrier.
 fn is_strong(code: &str) -> bool {
-    let ordering = |name: &&str| code.contains(&format!("Ordering::{name}"));
-    let barrier = |name: &&str| code.contains(&format!(".{name}();"));
-    STRONGER.iter().any(|name| ordering(&name))
-        || ["light", "heavy"].iter().any(|name| barrier(&name))
+    let ordering = |name: &str| code.contains(&format!("Ordering::{name}"));
+    let barrier = |name: &str| code.contains(&format!(".{name}();"));
+    STRONGER.iter().any(|name| ordering(name))
+        || ["light", "heavy"].iter().any(|name| barrier(name))
 }
 
 /// The comment on the statement that line `at` is of.

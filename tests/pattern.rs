@@ -1,5 +1,8 @@
 //! Patterns of names: what they match, and what is none.
 
+#[path = "properties/pattern.rs"]
+mod property;
+
 use proptest::prelude::*;
 use ringbus::{MAX_NAME, Pattern, PatternError};
 
@@ -148,57 +151,24 @@ fn a_pattern_reads_as_it_was_written() {
     assert_eq!(format!("{pattern:>8}"), "  md.*.>");
 }
 
-/// What the table in the documentation says, by recursion over tokens.
-fn naive(pattern: &[&str], name: &[&str]) -> bool {
-    match (pattern, name) {
-        ([], []) => true,
-        ([">"], [_, ..]) => true,
-        (["*", pattern @ ..], [_, name @ ..]) => naive(pattern, name),
-        ([wanted, pattern @ ..], [token, name @ ..]) => wanted == token && naive(pattern, name),
-        _ => false,
-    }
-}
-
-/// Whether a text is a pattern, token by token.
-fn is_pattern(text: &str) -> bool {
-    let tokens: Vec<_> = text.split('.').collect();
-    let whole = |token: &&str| match *token {
-        "" => false,
-        "*" | ">" => true,
-        token => !token.contains(['*', '>']),
-    };
-    let last = tokens.len() - 1;
-    tokens.iter().all(whole)
-        && tokens
-            .iter()
-            .position(|token| *token == ">")
-            .is_none_or(|at| at == last)
-}
-
 proptest! {
     #[test]
     fn patterns_match_as_a_naive_matcher_does(
         pattern in "((a|b|ab|\\*)\\.){0,4}(a|b|\\*|>)",
         name in "[ab.]{0,9}",
     ) {
-        let parsed = Pattern::new(&pattern).unwrap();
-        let wanted: Vec<_> = pattern.split('.').collect();
-        let there: Vec<_> = name.split('.').collect();
-        prop_assert_eq!(parsed.matches(&name), naive(&wanted, &there));
+        Pattern::new(&pattern).unwrap();
+        property::check(&pattern, &name);
     }
 
     #[test]
-    fn a_text_is_a_pattern_or_refused_at_a_byte_of_it(text in "[ab.*>ü]{0,12}") {
-        match Pattern::new(&text) {
-            Ok(pattern) => {
-                prop_assert!(is_pattern(&text));
-                prop_assert_eq!(pattern.as_str(), &text);
-            }
-            Err(error) => {
-                prop_assert!(!is_pattern(&text));
-                prop_assert!(text.is_char_boundary(error.position()));
-            }
-        }
+    fn a_text_is_a_pattern_or_refused_at_a_byte_of_it(text in "[ab.*>ü]{0,12}", name in "[ab.*>ü]{0,9}") {
+        property::check(&text, &name);
+    }
+
+    #[test]
+    fn any_text_is_a_pattern_or_refused(text in ".{0,300}", name in any::<String>()) {
+        property::check(&text, &name);
     }
 
     #[test]

@@ -7,6 +7,8 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 const DECIMALS: usize = 8;
 const ONE: u128 = 10u128.pow(DECIMALS as u32);
+/// Larger numbers, from 10^18 on, are refused: so the sums of a capture fit an `i128`, whatever it says.
+const MOST: u128 = i128::MAX as u128 >> 40;
 
 /// An exact non-negative decimal.
 ///
@@ -56,10 +58,8 @@ impl FromStr for Fixed {
         }
         let missing = (DECIMALS - decimals.len()) as u32;
         let units = units.checked_mul(10u128.pow(missing));
-        // The upper half of the range is refused so that a difference of two numbers fits an
-        // `i128`.
         match units {
-            Some(units) if units <= i128::MAX as u128 => Ok(Self(units)),
+            Some(units) if units <= MOST => Ok(Self(units)),
             _ => Err("number too large"),
         }
     }
@@ -123,6 +123,14 @@ mod tests {
     fn quantities_past_64_bits_are_exact() {
         let text = "4821000000000000.5";
         assert_eq!(text.parse::<Fixed>().unwrap().to_string(), text);
+    }
+
+    #[test]
+    fn a_number_that_could_overflow_a_sum_is_refused() {
+        let most = Fixed(MOST);
+        assert_eq!(most.to_string().parse(), Ok(most));
+        assert!(Fixed(MOST + 1).to_string().parse::<Fixed>().is_err());
+        assert!(most.units().checked_mul(1 << 40).is_some());
     }
 
     #[test]

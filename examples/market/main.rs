@@ -21,6 +21,8 @@ use std::process::ExitCode;
 use crate::args::Args;
 use crate::capture::Capture;
 
+#[cfg(test)]
+mod any_bytes;
 mod args;
 mod auditor;
 mod bar;

@@ -166,8 +166,8 @@ fn a_snapshot_prints_as_a_table() {
             "pending"
         ]
     );
-    assert_eq!(lines[1][..3], ["alloc::string::String", "0", "closed,"]);
-    assert_eq!(lines[2][..5], ["ticks", "7", "open,", "1", "publishers,"]);
+    assert_eq!(lines[1][..3], ["String", "0", "closed,"]);
+    assert_eq!(lines[2][..5], ["ticks", "7", "open,", "1", "publisher"]);
     let screen = lines
         .iter()
         .find(|line| line[0] == "screen")
@@ -229,4 +229,86 @@ fn gaps_in_a_batch_that_was_not_used_up_are_not_published_events() {
     assert_eq!(taken, Ok(Some(Some(0))));
     assert_conserved(&topic);
     assert_eq!(topic.snapshot().subscribers[0].published, 2);
+}
+
+/// The words of each line of a bus's table, below the head.
+fn table(bus: &Bus) -> Vec<Vec<String>> {
+    let table = bus.snapshot().to_string();
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect();
+    table.lines().skip(1).map(words).collect()
+}
+
+mod orders {
+    pub(crate) struct Quote;
+}
+
+mod prices {
+    pub(crate) struct Quote;
+    pub(crate) struct Wrapped<T>(std::marker::PhantomData<T>);
+}
+
+#[test]
+fn the_table_says_what_happened_and_nothing_else() {
+    let bus = Bus::new();
+    let topic = bus.topic_named::<u32>("ticks").unwrap();
+    let mut screen = topic.subscriber().name("screen").open().unwrap();
+    let _member = topic.group("workers").join().unwrap();
+    let _observer = topic.observe(|tick| assert_ne!(*tick, 1));
+    topic.publish(0).unwrap();
+    screen.poll(64, |_, _| {}).unwrap();
+    let lines = table(&bus);
+    assert_eq!(lines[0], ["ticks", "1", "open,", "1", "publisher"]);
+    let expected = ["screen", "(Block)", "1", "1", "1", "0", "0", "0"];
+    assert_eq!(lines[1], expected);
+    let expected = [
+        "workers", "(Block,", "group", "of", "1)", "0", "1", "0", "0", "0", "1",
+    ];
+    assert_eq!(lines[2], expected);
+    assert_eq!(lines[3][..2], ["observer", "of"]);
+    assert_eq!(lines[3].last().unwrap(), "0");
+    topic.publish(1).unwrap();
+    assert_eq!(table(&bus)[3][5..], ["1", "panics"]);
+    topic.close();
+    assert_eq!(table(&bus)[0][2], "closed,");
+}
+
+#[test]
+fn waits_are_in_the_table_when_there_were_some() {
+    let bus = Bus::new();
+    let topic = bus.topic_builder::<u32>().capacity(1).open().unwrap();
+    let mut subscriber = topic.subscribe();
+    subscriber.poll(64, |_, _| {}).unwrap();
+    assert!(!bus.snapshot().to_string().contains("blocked"));
+    while topic.snapshot().blocked == 0 {
+        // The bus is a publisher too, so the topic stays open.
+        topic.publish(0).unwrap();
+        let publisher = topic.publisher().unwrap();
+        let thread = thread::spawn(move || publisher.publish(1).map(drop));
+        let_others_park();
+        subscriber.poll_wait(1, |_, _| {}).unwrap();
+        thread.join().unwrap().unwrap();
+        subscriber.poll(1, |_, _| {}).unwrap();
+    }
+    let line = table(&bus).swap_remove(0);
+    assert!(line.contains(&"blocked".to_owned()), "{line:?}");
+}
+
+#[test]
+fn topics_without_a_name_go_by_short_names_of_types() {
+    let bus = Bus::new();
+    bus.topic::<prices::Wrapped<Vec<orders::Quote>>>();
+    bus.topic::<orders::Quote>();
+    let names = |bus: &Bus| -> Vec<String> {
+        let lines = table(bus);
+        lines.iter().map(|line| line[0].clone()).collect()
+    };
+    assert_eq!(names(&bus), ["Quote", "Wrapped<Vec<Quote>>"]);
+    // Two that would look the same are told apart.
+    bus.topic::<prices::Quote>();
+    let expected = [
+        "snapshot::orders::Quote",
+        "snapshot::prices::Quote",
+        "Wrapped<Vec<Quote>>",
+    ];
+    assert_eq!(names(&bus), expected);
 }

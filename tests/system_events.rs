@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
 use ringbus::{
     Budget, Bus, ListenerKind, OnPanic, Overflow, PollError, Reactor, Subscriber, SystemChange,
@@ -737,6 +736,8 @@ fn those_who_follow_a_pattern_are_told_with_the_topic_that_they_join() {
 
 #[cfg(feature = "services")]
 mod workers {
+    use std::time::Duration;
+
     use super::*;
     use ringbus::{Restarts, ServiceEvent, WorkerEnd};
 

@@ -27,7 +27,7 @@
 //! | `observer`, `observers` | who is called inline, and the walk that calls them |
 //! | `dead_letters` | events that nobody listened to                            |
 //! | `missed`       | events that were missed, on their way to the same place   |
-//! | `snapshot`   | numbers for people                                          |
+//! | `snapshot`, `type_name` | numbers and names for people                     |
 //! | `ledger`     | sums of numbers, also of those who have gone                |
 //! | `system_event`, `system`, `throttle`, `system_log` | what a bus tells about itself, how, how often; logged |
 //!
@@ -88,6 +88,7 @@ mod system_log;
 mod throttle;
 mod timeline;
 mod topic;
+mod type_name;
 mod unheard;
 mod wait;
 #[cfg(feature = "plain")]
@@ -110,6 +111,7 @@ pub(crate) use settings::Settings;
 pub(crate) use system::System;
 #[cfg(all(feature = "tracing", feature = "services"))]
 pub(crate) use system_log::TARGET as LOG_TARGET;
+pub(crate) use type_name::short as short_type_name;
 
 pub use batch::{Batch, Meta};
 pub use clock::Clock;

@@ -5,6 +5,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use super::overflow::Overflow;
+use super::type_name;
 
 /// Something that has happened on a bus: who has joined a topic or left it, who loses events or holds publishers
 /// up, what has panicked.
@@ -261,10 +262,13 @@ impl TopicName {
     }
 }
 
-/// By its name; without one, by its type.
+/// By its name; without one, by its type, without the path to it.
 impl fmt::Display for TopicName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name.as_deref().unwrap_or(self.type_name))
+        match &self.name {
+            Some(name) => f.pad(name),
+            None => f.pad(&type_name::short(self.type_name)),
+        }
     }
 }
 

@@ -244,11 +244,14 @@ fn loss_is_told_before_the_event() {
         publisher.join().unwrap();
         handle_all(&mut worker, &mut handled);
         let mut expected = 0;
+        let mut lost = 0;
         for (event, missed) in handled {
             assert_eq!(event, expected + missed);
             expected = event + 1;
+            lost += missed;
         }
         assert_eq!(expected, 4, "the newest event is never lost");
+        assert_eq!(worker.take_untold(), lost, "as much is told outside");
     });
 }
 

@@ -3,7 +3,7 @@
 use loom::thread;
 
 use super::{explore, publish, publish_shared, read, read_all, ring};
-use crate::ring::{Found, Origin, Policy, Reader, SoleWriter};
+use crate::ring::{Found, Loss, Origin, Policy, Reader, SoleWriter};
 use crate::sync::Arc;
 
 /// Each event comes with the exact number of those missed before it, and the publisher never waits.
@@ -135,5 +135,43 @@ fn disconnect_is_told_with_the_count() {
             Some(missed) => assert!((2..4).contains(&(seen + missed))),
             None => assert_eq!(seen, 4),
         }
+    });
+}
+
+/// The alarm is raised for each lost event once, before the loss is told in-band; and it holds nothing, so that
+/// publishing from it, which pushes the very reader, loses no count.
+#[test]
+fn alarm_for_each_loss_once() {
+    explore(Some(3), || {
+        let ring = ring(2, 2);
+        let mut reader = Reader::join(&ring, Policy::Lossy, Origin::Now).unwrap();
+        let raised = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+        let mut again = Some(Arc::clone(&ring));
+        reader.set_alarm({
+            let raised = std::sync::Arc::clone(&raised);
+            Box::new(move |loss| {
+                let Loss::Missed(missed) = loss else {
+                    panic!("{loss:?}");
+                };
+                raised.fetch_add(missed, std::sync::atomic::Ordering::Relaxed);
+                // Refused while the other publisher is in the middle of a publish.
+                if let Some(ring) = again.take()
+                    && publish_shared(&ring, 7).is_ok()
+                {
+                    raised.fetch_add(1 << 32, std::sync::atomic::Ordering::Relaxed);
+                }
+            })
+        });
+        let publisher = thread::spawn({
+            let ring = Arc::clone(&ring);
+            move || (0..4).filter(|_| publish_shared(&ring, 7).is_ok()).count() as u64
+        });
+        let mut seen = read(&mut reader, 1);
+        let published = publisher.join().unwrap();
+        read_all(&mut reader, &mut seen);
+        let raised = raised.load(std::sync::atomic::Ordering::Relaxed);
+        let missed: u64 = seen.iter().map(|(_, _, missed)| missed).sum();
+        assert_eq!(missed, raised & u64::from(u32::MAX));
+        assert_eq!(seen.len() as u64 + missed, published + (raised >> 32));
     });
 }

@@ -25,6 +25,7 @@ mod threads;
 #[path = "programs/world.rs"]
 mod world;
 
+use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -34,11 +35,11 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use program::{Program, program};
 
-/// How many operations a thread has at most.
-const MOST: usize = 30;
-
-/// How often a program that has failed once may pass before it is called good. It is not deterministic.
-const TRIES: usize = 60;
+/// Threads, and how many operations each has at most: what two cores, or one, get through in a moment.
+#[cfg(not(ringbus_shuttle))]
+const SIZE: (RangeInclusive<usize>, usize) = (2..=3, 30);
+#[cfg(ringbus_shuttle)]
+const SIZE: (RangeInclusive<usize>, usize) = (2..=6, 12);
 
 fn setting<V: std::str::FromStr>(name: &str) -> Option<V> {
     let given = std::env::var(name).ok()?;
@@ -58,7 +59,8 @@ fn tree(seed: u64) -> impl ValueTree<Value = Program> {
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    program(MOST, true)
+    let (threads, most) = SIZE;
+    program(threads, most, true)
         .new_tree(&mut runner)
         .expect("nothing is filtered out")
 }
@@ -107,10 +109,12 @@ impl Watchdog {
 }
 
 /// Makes a program that fails as simple as it gets in a while, then fails.
-fn fail(seed: u64, mut tree: impl ValueTree<Value = Program>, first: String, dog: &Watchdog) -> ! {
-    let fails = |program: &Program| {
-        (0..TRIES).find_map(|_| dog.watch(seed, program, || run(program)).err())
-    };
+fn fail(
+    seed: u64,
+    mut tree: impl ValueTree<Value = Program>,
+    first: String,
+    fails: impl Fn(&Program) -> Option<String>,
+) -> ! {
     let until = Instant::now() + Duration::from_secs(30);
     let mut simplest = (tree.current(), first);
     let mut goes_on = tree.simplify();
@@ -130,12 +134,12 @@ fn fail(seed: u64, mut tree: impl ValueTree<Value = Program>, first: String, dog
     );
 }
 
-#[cfg(not(ringbus_shuttle))]
-#[test]
-fn concurrent_programs_do_what_the_specification_says() {
+/// Runs programs for a while, each by `fails`, which says what is wrong.
+fn run_programs(fails: impl Fn(u64, &Program) -> Option<String>, tries: usize) -> u64 {
     let given: Option<u64> = setting("RINGBUS_PROGRAMS_SEED");
     let last = Instant::now() + seconds();
     let dog = Watchdog::start();
+    let fails = |seed, program: &Program| dog.watch(seed, program, || fails(seed, program));
     let mut programs = 0;
     let first = given.unwrap_or(0);
     for seed in first.. {
@@ -145,10 +149,90 @@ fn concurrent_programs_do_what_the_specification_says() {
         let seed = given.unwrap_or(seed);
         let tree = tree(seed);
         let program = tree.current();
-        if let Err(claim) = dog.watch(seed, &program, || run(&program)) {
-            fail(seed, tree, claim, &dog);
+        if let Some(claim) = fails(seed, &program) {
+            fail(seed, tree, claim, |program| {
+                (0..tries).find_map(|_| fails(seed, program))
+            });
         }
         programs += 1;
     }
+    programs
+}
+
+#[cfg(not(ringbus_shuttle))]
+#[test]
+fn concurrent_programs_do_what_the_specification_says() {
+    // A program that has failed once is called good only when it has passed so often: it is not deterministic.
+    let programs = run_programs(|_, program| run(program).err(), 60);
     println!("{programs} programs");
+}
+
+/// The same programs, larger, on schedules that are made up, and on such as change the running thread rarely, but
+/// where it hurts.
+#[cfg(ringbus_shuttle)]
+mod scheduled {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
+    use shuttle::{Config, MaxSteps, Runner};
+
+    use super::*;
+
+    /// Of each kind, for each program.
+    const SCHEDULES: usize = 8;
+
+    /// As many threads as have to be somewhere unpleasant at once.
+    const DEPTH: usize = 3;
+
+    fn config() -> Config {
+        let mut config = Config::new();
+        config.stack_size = 1 << 18;
+        config.max_steps = MaxSteps::FailAfter(1_000_000);
+        // That all orderings are taken for sequentially consistent ones is known.
+        config.silence_warnings = true;
+        config
+    }
+
+    fn run_by(scheduler: impl Scheduler + 'static, program: &Program) -> Result<u64, String> {
+        let program = program.clone();
+        let schedules = catch_unwind(AssertUnwindSafe(|| {
+            Runner::new(scheduler, config()).run(move || {
+                if let Err(claim) = run(&program) {
+                    panic!("{claim}");
+                }
+            })
+        }));
+        schedules
+            .map(|schedules| schedules as u64)
+            .map_err(|payload| world::message(&*payload))
+    }
+
+    #[test]
+    fn scheduled_programs_do_what_the_specification_says() {
+        if let Some(schedule) = setting::<String>("RINGBUS_PROGRAMS_SCHEDULE") {
+            let program =
+                tree(setting("RINGBUS_PROGRAMS_SEED").expect("a schedule is of a seed")).current();
+            shuttle::replay(move || assert_eq!(run(&program), Ok(())), &schedule);
+            return;
+        }
+        let schedules = AtomicU64::new(0);
+        let fails = |seed, program: &Program| {
+            let random = RandomScheduler::new_from_seed(seed, SCHEDULES);
+            let rare = PctScheduler::new_from_seed(seed, DEPTH, SCHEDULES);
+            for done in [run_by(random, program), run_by(rare, program)] {
+                match done {
+                    Ok(done) => schedules.fetch_add(done, Ordering::Relaxed),
+                    Err(claim) => return Some(claim),
+                };
+            }
+            None
+        };
+        let programs = run_programs(fails, 1);
+        let schedules = schedules.into_inner();
+        println!("{schedules} schedules of {programs} programs");
+        assert!(
+            schedules >= programs * 2 * SCHEDULES as u64,
+            "every program ran"
+        );
+    }
 }

@@ -36,6 +36,11 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// Bytes that are allocated and not given back.
+pub(crate) fn live() -> isize {
+    LIVE.load(Ordering::Relaxed)
+}
+
 /// Runs `work` until it is warm, then checks that it allocates nothing.
 #[track_caller]
 pub(crate) fn allocates_nothing(what: &str, mut work: impl FnMut()) {

@@ -1,5 +1,7 @@
 //! What a program is, and how one is made up.
 
+use std::ops::RangeInclusive;
+
 use proptest::prelude::*;
 use ringbus::{MAX_SEQUENCE, Overflow};
 
@@ -281,9 +283,13 @@ fn setup() -> impl Strategy<Value = Setup> {
         )
 }
 
-/// Programs of two or three threads with up to `most` operations each; some leak subscribers, if they may.
-pub(crate) fn program(most: usize, may_leak: bool) -> impl Strategy<Value = Program> {
-    let threads = prop::collection::vec(prop::collection::vec(op(), 1..=most), 2..=3);
+/// Programs of so many threads, of which each does at most so many things; some leak subscribers, if they may.
+pub(crate) fn program(
+    threads: RangeInclusive<usize>,
+    most: usize,
+    may_leak: bool,
+) -> impl Strategy<Value = Program> {
+    let threads = prop::collection::vec(prop::collection::vec(op(), 1..=most), threads);
     let leaks = prop::bool::weighted(0.03);
     (setup(), prop::collection::vec(open(), 0..4), threads, leaks).prop_map(
         move |(setup, before, mut threads, leaks)| {

@@ -19,6 +19,9 @@ use super::record::{
 };
 use super::threads;
 
+/// An event's number tells its thread, modulo this.
+const MOST_THREADS: u64 = 16;
+
 /// What the threads of a program share.
 struct Common {
     topic: Topic<Event>,
@@ -416,7 +419,7 @@ impl Worker {
     // Publishing.
 
     fn event(&mut self, nature: Nature) -> Event {
-        let id = self.born.len() as u64 * 4 + self.thread as u64;
+        let id = self.born.len() as u64 * MOST_THREADS + self.thread as u64;
         let (event, dropped) = Event::new(id, nature, &self.common.yard);
         self.born.push((id, dropped));
         event
@@ -711,7 +714,7 @@ impl Worker {
 /// What a filter says of an event. A refusal and a panic are written down; what passes is shown next.
 fn passes(filter: Filter, event: &Event, seen: &Mutex<Vec<Sighting>>) -> bool {
     let id = event.id();
-    let number = id / 4;
+    let number = id / MOST_THREADS;
     if filter == Filter::Touchy && number % 5 == 4 {
         lock(seen).push(Sighting::FilterBlew(id));
         blow(Planned::Filter);

@@ -15,7 +15,10 @@ use super::{Ordering, fence};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Barrier {
     /// The heavy side asks the kernel.
-    #[cfg_attr(any(not(target_os = "linux"), ringbus_loom), expect(dead_code))]
+    #[cfg_attr(
+        any(not(target_os = "linux"), ringbus_loom, ringbus_shuttle),
+        expect(dead_code)
+    )]
     Asymmetric,
     /// Both sides fence.
     Symmetric,
@@ -24,12 +27,12 @@ pub(crate) enum Barrier {
 impl Barrier {
     /// The pair of this process, found on first use.
     pub(crate) fn of_process() -> Self {
-        #[cfg(all(target_os = "linux", not(ringbus_loom)))]
+        #[cfg(all(target_os = "linux", not(any(ringbus_loom, ringbus_shuttle))))]
         {
             static FOUND: once_cell::sync::OnceCell<Barrier> = once_cell::sync::OnceCell::new();
             *FOUND.get_or_init(linux::register)
         }
-        #[cfg(any(not(target_os = "linux"), ringbus_loom))]
+        #[cfg(any(not(target_os = "linux"), ringbus_loom, ringbus_shuttle))]
         Self::Symmetric
     }
 
@@ -50,16 +53,16 @@ impl Barrier {
     /// entered after the first topic was made.
     pub(crate) fn heavy(self) {
         match self {
-            #[cfg(all(target_os = "linux", not(ringbus_loom)))]
+            #[cfg(all(target_os = "linux", not(any(ringbus_loom, ringbus_shuttle))))]
             Self::Asymmetric => linux::barrier(),
-            #[cfg(any(not(target_os = "linux"), ringbus_loom))]
+            #[cfg(any(not(target_os = "linux"), ringbus_loom, ringbus_shuttle))]
             Self::Asymmetric => unreachable!(),
             Self::Symmetric => fence(Ordering::SeqCst),
         }
     }
 }
 
-#[cfg(all(target_os = "linux", not(ringbus_loom)))]
+#[cfg(all(target_os = "linux", not(any(ringbus_loom, ringbus_shuttle))))]
 mod linux {
     use super::Barrier;
     use rustix::io::Errno;

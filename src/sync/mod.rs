@@ -1,7 +1,7 @@
 //! The floor under everything: one set of names for atomics, locks, cells and threads.
 //!
-//! The same protocols run in production (`native`) and under the model checker (`modelled`); nothing
-//! above this floor asks which of the two it is. What waits and wakes is built here too, from those
+//! The same protocols run in production (`native`), under the model checker and under the deterministic scheduler
+//! (`modelled`, both); nothing above this floor asks which of them it is. What waits and wakes is built here too, from those
 //! names alone: [`Barrier`], [`Latest`], [`Parker`], [`WaitSet`], [`ReadySet`], [`Calls`], [`Lender`].
 //!
 //! # Edges
@@ -17,15 +17,22 @@
 //! | `circle`   | who waits; heavy in `Lender::wait_for`    | the same                    | Dekker: those who close a circle | none: see `ci/mutants/orderings.txt`          |
 //! | `returned` | `Visit::leave`                            | `Place::is_at`              | what was done with the loan      | `observe::recall_against_a_use`               |
 
-#[cfg(not(ringbus_loom))]
+#[cfg(not(any(ringbus_loom, ringbus_shuttle)))]
 mod native;
-#[cfg(not(ringbus_loom))]
+#[cfg(not(any(ringbus_loom, ringbus_shuttle)))]
 pub(crate) use native::*;
 
-#[cfg(ringbus_loom)]
+#[cfg(any(ringbus_loom, ringbus_shuttle))]
 mod modelled;
-#[cfg(ringbus_loom)]
+#[cfg(any(ringbus_loom, ringbus_shuttle))]
 pub(crate) use modelled::*;
+
+#[cfg(ringbus_loom)]
+pub(crate) use loom::cell::UnsafeCell;
+#[cfg(not(ringbus_loom))]
+mod cell;
+#[cfg(not(ringbus_loom))]
+pub(crate) use cell::UnsafeCell;
 
 #[cfg(feature = "services")]
 mod affinity;

@@ -1,49 +1,57 @@
-//! Under the model checker: `loom` behind the names of `native`.
+//! Under a checker: `loom`, which explores all executions of small models, or `shuttle`, which runs larger programs
+//! on schedules that it makes up, behind the names of `native`.
 //!
-//! Time does not pass in a model: a wait with a deadline waits until it is notified.
+//! All threads of a run are on one, and another goes on at an access to what is named here; nothing else may block.
+//! Time does not pass: a wait with a deadline waits until it is notified.
 
 use std::cell::Cell;
+use std::sync::PoisonError;
 use std::time::Instant;
 
-pub(crate) use loom::cell::UnsafeCell;
-pub(crate) use loom::sync::atomic::{
+#[cfg(ringbus_loom)]
+use loom as checker;
+#[cfg(ringbus_shuttle)]
+use shuttle as checker;
+
+pub(crate) use checker::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
 };
-pub(crate) use loom::sync::{Arc, MutexGuard};
-pub(crate) use loom::thread::yield_now;
+pub(crate) use checker::sync::{Arc, MutexGuard};
+pub(crate) use checker::thread::yield_now;
 #[cfg(feature = "services")]
-pub(crate) use loom::thread::{Builder as ThreadBuilder, JoinHandle};
-pub(crate) use loom::thread_local;
+pub(crate) use checker::thread::{Builder as ThreadBuilder, JoinHandle};
+pub(crate) use checker::thread_local;
 #[cfg(feature = "services")]
 pub(crate) use std::thread::panicking;
 
 use super::Parker;
 
-/// A lock without poisoning.
+/// A lock without poisoning: one that is given back while another thread of the scheduler's unwinds is not poisoned by
+/// that, as all of them are one thread to `std`.
 #[derive(Debug)]
-pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+pub(crate) struct Mutex<T>(checker::sync::Mutex<T>);
 
 impl<T> Mutex<T> {
     pub(crate) fn new(value: T) -> Self {
-        Self(loom::sync::Mutex::new(value))
+        Self(checker::sync::Mutex::new(value))
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-        self.0.lock().expect("a model does not poison")
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A condition variable that takes and returns the guard.
 #[derive(Debug)]
-pub(crate) struct Condvar(loom::sync::Condvar);
+pub(crate) struct Condvar(checker::sync::Condvar);
 
 impl Condvar {
     pub(crate) fn new() -> Self {
-        Self(loom::sync::Condvar::new())
+        Self(checker::sync::Condvar::new())
     }
 
     pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-        self.0.wait(guard).expect("a model does not poison")
+        self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn wait_until<'a, T>(
@@ -124,7 +132,7 @@ pub(crate) const WASTED_LOOKS: usize = 0;
 
 /// How many walks over observers the calling thread is in.
 pub(crate) fn walks<R>(f: impl FnOnce(&Cell<usize>) -> R) -> R {
-    loom::thread_local! {
+    checker::thread_local! {
         static WALKS: Cell<usize> = Cell::new(0);
     }
     WALKS.with(f)
@@ -133,7 +141,7 @@ pub(crate) fn walks<R>(f: impl FnOnce(&Cell<usize>) -> R) -> R {
 /// A number for the calling thread, never 0.
 pub(crate) fn thread_id() -> u64 {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
-    loom::thread_local! {
+    checker::thread_local! {
         static ID: u64 = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     }
     ID.with(|id| *id)

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use common::{assert_conserved, finishes, let_others_park, numbers};
@@ -20,7 +21,11 @@ fn topic(capacity: usize) -> Topic<u64> {
 
 /// A bus that outlives the test, so that the topic does not close under it.
 fn leaked_bus() -> &'static Bus {
-    Box::leak(Box::new(Bus::new()))
+    // In a static, so that whoever looks for lost memory finds it.
+    static KEPT: Mutex<Vec<&Bus>> = Mutex::new(Vec::new());
+    let bus: &'static Bus = Box::leak(Box::new(Bus::new()));
+    KEPT.lock().unwrap().push(bus);
+    bus
 }
 
 fn join(topic: &Topic<u64>, overflow: Overflow) -> Subscriber<u64> {

@@ -5,7 +5,7 @@
 //! other's. The frequent side passes [`Barrier::light`], the rare one [`Barrier::heavy`]. With
 //! `membarrier(2)` the heavy side runs a full barrier on every processor that runs a thread of this
 //! process, so that the light side need only keep the compiler from reordering. Where the system has
-//! no such call, or refuses it, both sides are `fence(SeqCst)`; so they are in the models.
+//! no such call, or refuses it, both sides are `fence(SeqCst)`; so they are in the models, and under Miri.
 //!
 //! Source of the technique: the C++ proposal P1202, asymmetric thread fences.
 
@@ -16,7 +16,7 @@ use super::{Ordering, fence};
 pub(crate) enum Barrier {
     /// The heavy side asks the kernel.
     #[cfg_attr(
-        any(not(target_os = "linux"), ringbus_loom, ringbus_shuttle),
+        any(not(target_os = "linux"), ringbus_loom, ringbus_shuttle, miri),
         expect(dead_code)
     )]
     Asymmetric,
@@ -27,12 +27,12 @@ pub(crate) enum Barrier {
 impl Barrier {
     /// The pair of this process, found on first use.
     pub(crate) fn of_process() -> Self {
-        #[cfg(all(target_os = "linux", not(any(ringbus_loom, ringbus_shuttle))))]
+        #[cfg(all(target_os = "linux", not(any(ringbus_loom, ringbus_shuttle, miri))))]
         {
             static FOUND: once_cell::sync::OnceCell<Barrier> = once_cell::sync::OnceCell::new();
             *FOUND.get_or_init(linux::register)
         }
-        #[cfg(any(not(target_os = "linux"), ringbus_loom, ringbus_shuttle))]
+        #[cfg(any(not(target_os = "linux"), ringbus_loom, ringbus_shuttle, miri))]
         Self::Symmetric
     }
 
@@ -53,16 +53,16 @@ impl Barrier {
     /// entered after the first topic was made.
     pub(crate) fn heavy(self) {
         match self {
-            #[cfg(all(target_os = "linux", not(any(ringbus_loom, ringbus_shuttle))))]
+            #[cfg(all(target_os = "linux", not(any(ringbus_loom, ringbus_shuttle, miri))))]
             Self::Asymmetric => linux::barrier(),
-            #[cfg(any(not(target_os = "linux"), ringbus_loom, ringbus_shuttle))]
+            #[cfg(any(not(target_os = "linux"), ringbus_loom, ringbus_shuttle, miri))]
             Self::Asymmetric => unreachable!(),
             Self::Symmetric => fence(Ordering::SeqCst),
         }
     }
 }
 
-#[cfg(all(target_os = "linux", not(any(ringbus_loom, ringbus_shuttle))))]
+#[cfg(all(target_os = "linux", not(any(ringbus_loom, ringbus_shuttle, miri))))]
 mod linux {
     use super::Barrier;
     use rustix::io::Errno;

@@ -218,10 +218,11 @@ fn storm(random: &mut Random, wait: WaitStrategy, capacity: usize, last: Duratio
         .collect();
 
     thread::scope(|scope| {
+        let mut readers = Vec::new();
         for stayer in &mut stayers {
             let mut random = Random(random.next());
             let (published, topic) = (&published, &topic);
-            scope.spawn(move || {
+            readers.push(scope.spawn(move || {
                 let _close = CloseOnPanic(topic);
                 let mut seen = Seen::default();
                 while !read(stayer, &mut random, 1000, &mut seen) {}
@@ -231,12 +232,12 @@ fn storm(random: &mut Random, wait: WaitStrategy, capacity: usize, last: Duratio
                 } else {
                     assert_eq!(seen.events + seen.missed, published, "the loss is exact");
                 }
-            });
+            }));
         }
         for _ in 0..2 {
             let mut random = Random(random.next());
             let (topic, stop) = (&topic, &stop);
-            scope.spawn(move || {
+            readers.push(scope.spawn(move || {
                 let _close = CloseOnPanic(topic);
                 while !stop.load(Ordering::Relaxed) {
                     let overflow = match random.below(4) {
@@ -259,7 +260,7 @@ fn storm(random: &mut Random, wait: WaitStrategy, capacity: usize, last: Duratio
                     let turns = random.below(30);
                     read(&mut guest, &mut random, turns, &mut Seen::default());
                 }
-            });
+            }));
         }
         let publishers: Vec<_> = (0..2)
             .map(|who| {
@@ -302,6 +303,10 @@ fn storm(random: &mut Random, wait: WaitStrategy, capacity: usize, last: Duratio
             .map(|publisher| publisher.join().unwrap());
         published.store(numbers.sum(), Ordering::Release);
         topic.close();
+        // Each by itself: the thread sanitizer does not see what the end of a scope waits for.
+        readers
+            .into_iter()
+            .for_each(|reader| reader.join().unwrap());
     });
     assert_eq!(
         topic.snapshot().published,

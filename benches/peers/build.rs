@@ -1,6 +1,7 @@
-//! Hands the versions that Cargo resolved for the peers to the report.
+//! Hands the versions of the peers, as Cargo resolved them, and of the compiler to the report.
 
 use std::path::Path;
+use std::process::Command;
 
 fn main() {
     let manifest_dir = std::env::var("CARGO_MANIFEST_DIR").expect("Cargo sets CARGO_MANIFEST_DIR");
@@ -23,6 +24,12 @@ fn main() {
         }
     }
     println!("cargo::rustc-env=RESOLVED_VERSIONS={}", versions.join(","));
+
+    let rustc = std::env::var("RUSTC").expect("Cargo sets RUSTC");
+    let output = Command::new(rustc).arg("--version").output();
+    let version = output.expect("the compiler runs").stdout;
+    let version = String::from_utf8_lossy(&version);
+    println!("cargo::rustc-env=RUSTC_VERSION={}", version.trim());
 }
 
 fn quoted<'a>(line: &'a str, key: &str) -> Option<&'a str> {

@@ -5,8 +5,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use crate::clock::Clock;
 use crate::halves::{
-    Half, Job, Load, Outcome, Receiver, Receiving, Returning, Sender, Sending, Serving,
+    Half, Job, Load, Outcome, Receiver, Receiving, Returning, Sender, Sending, Serving, Timing,
 };
 use crate::machine;
 use crate::plan::{COPIES, Plan};
@@ -32,12 +33,21 @@ impl Channel {
 }
 
 /// Creates a channel from one end to the other.
-pub fn one_way<S, R>((sender, receiver): (S, R)) -> Channel
+pub fn one_way<S, R, const WORDS: usize>((sender, receiver): (S, R)) -> Channel
+where
+    S: Sender<WORDS> + 'static,
+    R: Receiver<WORDS> + 'static,
+{
+    Channel::new(Sending(sender), Receiving(receiver))
+}
+
+/// Creates a channel from one end to the other that takes latencies.
+pub fn timed<S, R>((sender, receiver): (S, R)) -> Channel
 where
     S: Sender + 'static,
     R: Receiver + 'static,
 {
-    Channel::new(Sending(sender), Receiving(receiver))
+    Channel::new(Sending::<_, 8>(sender), Timing(receiver))
 }
 
 /// Creates a channel there and back.
@@ -57,7 +67,7 @@ pub fn only<S, R>((sender, mut receivers): (S, Vec<R>)) -> (S, R) {
 }
 
 /// A peer, its mode and how to make its channel.
-pub type Lineup = Vec<(&'static str, &'static str, fn() -> Channel)>;
+pub type Lineup<New = fn() -> Channel> = Vec<(&'static str, &'static str, New)>;
 
 /// One row of the table: a channel under a load.
 pub struct Entry {
@@ -69,7 +79,7 @@ pub struct Entry {
 
 impl Entry {
     /// Gives each channel one row.
-    pub fn each(lineup: &Lineup, load: Load) -> Vec<Entry> {
+    pub fn each<New>(lineup: &Lineup<New>, load: Load) -> Vec<Entry> {
         let rows = lineup.iter().enumerate();
         rows.map(|(channel, (peer, mode, _))| Entry {
             row: Row::new(*peer, *mode),
@@ -84,7 +94,12 @@ impl Entry {
 ///
 /// This thread is the near end; one further thread, alive for all windows of all channels, is the
 /// far end. All channels are made before the first window.
-pub fn play(lineup: &Lineup, entries: Vec<Entry>, events: u64, plan: &mut Plan) -> Vec<Row> {
+pub fn play<New: Fn() -> Channel>(
+    lineup: &Lineup<New>,
+    entries: Vec<Entry>,
+    events: u64,
+    plan: &mut Plan,
+) -> Vec<Row> {
     machine::pin(0);
     let channels = (0..COPIES).flat_map(|_| lineup).map(|(_, _, new)| new());
     let (mut near, far): (Vec<_>, Vec<_>) = channels.map(|c| (c.near, c.far)).unzip();
@@ -97,6 +112,7 @@ pub fn play(lineup: &Lineup, entries: Vec<Entry>, events: u64, plan: &mut Plan) 
             table.serve(far);
         });
 
+        let clock = Clock::get();
         let mut sequences = vec![0; near.len()];
         let mut order: Vec<_> = (0..entries.len()).collect();
         for round in plan.rounds() {
@@ -109,14 +125,23 @@ pub fn play(lineup: &Lineup, entries: Vec<Entry>, events: u64, plan: &mut Plan) 
                     first: *first,
                     count: events,
                     load: entry.load,
+                    // Later than the hand-over of the job to the other thread takes.
+                    begins: clock.now() + clock.ticks(5_000.0) as u64,
                 };
                 *first += events;
                 let (ours, theirs) = table.window(channel, job, near[channel].as_mut());
                 if round.counts {
                     let span = ours.ended.max(theirs.ended) - ours.began;
                     let spanned = span.as_secs_f64() * 1e9 / events as f64;
+                    samples[index].span(spanned);
+                    let latencies = [ours.latencies, theirs.latencies].concat();
+                    let nanoseconds = if latencies.is_empty() {
+                        ours.measured.unwrap_or(spanned)
+                    } else {
+                        samples[index].latencies(&latencies)
+                    };
                     samples[index].push(
-                        ours.measured.unwrap_or(spanned),
+                        nanoseconds,
                         events as f64 / theirs.looks.full.max(1) as f64,
                         theirs.looks.empty as f64 / events as f64,
                     );

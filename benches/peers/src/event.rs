@@ -10,17 +10,17 @@ pub const BATCH: usize = 16;
 /// events are alike.
 const STRIDE: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// A 64-byte event. Word `i` is `sequence + i * STRIDE`, so that the sum over all words of a window
-/// shows a word that is missing, torn or from another lap.
+/// An event of 64 bytes, or of as many words as a scenario asks for. Word `i` is `sequence + i * STRIDE`, so
+/// that the sum over all words of a window shows a word that is missing, torn or from another lap.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
-pub struct Event {
-    words: [u64; 8],
+pub struct Event<const WORDS: usize = 8> {
+    words: [u64; WORDS],
 }
 
 const _: () = assert!(size_of::<Event>() == 64);
 
-impl Event {
+impl<const WORDS: usize> Event<WORDS> {
     /// Creates the event of this sequence.
     #[inline(always)]
     pub fn new(sequence: u64) -> Self {
@@ -45,9 +45,16 @@ impl Event {
     }
 }
 
+impl<const WORDS: usize> Default for Event<WORDS> {
+    /// Returns what some peers fill their slots with.
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+
 /// The sequence and the sum of the events of one window, seen in order.
 #[derive(Debug)]
-pub struct Check {
+pub struct Check<const WORDS: usize = 8> {
     first: u64,
     next: u64,
     /// Bits in which an event's sequence differed from the expected one.
@@ -55,7 +62,7 @@ pub struct Check {
     sum: u64,
 }
 
-impl Check {
+impl<const WORDS: usize> Check<WORDS> {
     /// Starts a window at this sequence.
     #[inline(always)]
     pub fn new(first: u64) -> Self {
@@ -69,7 +76,7 @@ impl Check {
 
     /// Takes the next event into account.
     #[inline(always)]
-    pub fn see(&mut self, event: &Event) {
+    pub fn see(&mut self, event: &Event<WORDS>) {
         self.wrong |= event.words[0] ^ self.next;
         self.next += 1;
         self.sum = event
@@ -93,10 +100,13 @@ impl Check {
     pub fn verify(&self, count: u64) {
         assert_eq!(self.count(), count, "events lost or repeated");
         assert_eq!(self.wrong, 0, "events out of order");
-        // Eight times the sum of the sequences, and `0 + 1 + .. + 7` strides in each event.
+        // `WORDS` times the sum of the sequences, and `0 + 1 + .. + (WORDS - 1)` strides in each event.
+        let words = WORDS as u64;
         let sequences = self.first.wrapping_mul(count) + count * (count - 1) / 2;
-        let strides = STRIDE.wrapping_mul(28).wrapping_mul(count);
-        let expected = sequences.wrapping_mul(8).wrapping_add(strides);
+        let strides = STRIDE
+            .wrapping_mul(words * (words - 1) / 2)
+            .wrapping_mul(count);
+        let expected = sequences.wrapping_mul(words).wrapping_add(strides);
         assert_eq!(self.sum, expected, "an event arrived damaged");
     }
 }

@@ -4,13 +4,14 @@
 use std::hint;
 use std::time::{Duration, Instant};
 
+use crate::clock::Clock;
 use crate::event::{BATCH, Check, Event};
 use crate::work::work;
 
 /// The sending end of a peer.
-pub trait Sender: Send {
+pub trait Sender<const WORDS: usize = 8>: Send {
     /// Sends one event, waiting while the channel is full.
-    fn send(&mut self, event: Event);
+    fn send(&mut self, event: Event<WORDS>);
 
     /// Sends [`BATCH`] events from this sequence on, in one operation where the peer has one.
     #[inline(always)]
@@ -22,9 +23,9 @@ pub trait Sender: Send {
 }
 
 /// The receiving end of a peer.
-pub trait Receiver: Send {
+pub trait Receiver<const WORDS: usize = 8>: Send {
     /// Hands what is there to `each`, oldest first, by reference where the peer can; returns how many.
-    fn receive(&mut self, each: impl FnMut(&Event)) -> usize;
+    fn receive(&mut self, each: impl FnMut(&Event<WORDS>)) -> usize;
 
     /// Waits a moment after finding nothing.
     #[inline(always)]
@@ -42,6 +43,25 @@ pub enum Load {
     Batched,
     /// One at a time, with this many turns of [`work`] before each.
     Paced(u32),
+    /// On a schedule, whatever has become of the events before.
+    Open(Schedule),
+}
+
+/// When each event of a window is due. A sender that is late sends at once, and its lateness counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Schedule {
+    /// The ticks from one burst to the next.
+    pub period: f64,
+    /// The events of a burst, all due at once.
+    pub burst: u64,
+}
+
+impl Schedule {
+    /// Returns the ticks from the window's beginning until the event of this index is due.
+    #[inline(always)]
+    pub fn due(&self, index: u64) -> u64 {
+        ((index / self.burst) as f64 * self.period) as u64
+    }
 }
 
 /// One window of one thread.
@@ -50,10 +70,12 @@ pub struct Job {
     pub first: u64,
     pub count: u64,
     pub load: Load,
+    /// The tick at which a schedule begins.
+    pub begins: u64,
 }
 
 /// What a thread saw of its window.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Outcome {
     pub began: Instant,
     pub ended: Instant,
@@ -61,6 +83,21 @@ pub struct Outcome {
     /// The nanoseconds per event, from a half that takes them itself: the span of the window is not asked
     /// then.
     pub measured: Option<f64>,
+    /// The latencies in nanoseconds, from a half that takes them.
+    pub latencies: Vec<u64>,
+}
+
+impl Outcome {
+    /// Returns what a half saw that takes no figures itself.
+    pub fn span(began: Instant, ended: Instant, looks: Looks) -> Self {
+        Self {
+            began,
+            ended,
+            looks,
+            measured: None,
+            latencies: Vec::new(),
+        }
+    }
 }
 
 /// How often a receiver looked into its channel.
@@ -78,9 +115,9 @@ pub trait Half: Send {
 }
 
 /// Sends a window.
-pub struct Sending<S>(pub S);
+pub struct Sending<S, const WORDS: usize = 8>(pub S);
 
-impl<S: Sender> Half for Sending<S> {
+impl<S: Sender<WORDS>, const WORDS: usize> Half for Sending<S, WORDS> {
     fn run(&mut self, job: &Job) -> Outcome {
         let end = job.first + job.count;
         let began = Instant::now();
@@ -96,20 +133,26 @@ impl<S: Sender> Half for Sending<S> {
                     self.0.send(Event::new(sequence));
                 }
             }
+            Load::Open(schedule) => {
+                let clock = Clock::get();
+                for burst in (job.first..end).step_by(schedule.burst as usize) {
+                    let due = job.begins + schedule.due(burst - job.first);
+                    while clock.now() < due {
+                        hint::spin_loop();
+                    }
+                    (burst..end.min(burst + schedule.burst))
+                        .for_each(|sequence| self.0.send(Event::new(sequence)));
+                }
+            }
         }
-        Outcome {
-            began,
-            ended: Instant::now(),
-            looks: Looks::default(),
-            measured: None,
-        }
+        Outcome::span(began, Instant::now(), Looks::default())
     }
 }
 
 /// Receives a window and verifies it.
-pub struct Receiving<R>(pub R);
+pub struct Receiving<R, const WORDS: usize = 8>(pub R);
 
-impl<R: Receiver> Half for Receiving<R> {
+impl<R: Receiver<WORDS>, const WORDS: usize> Half for Receiving<R, WORDS> {
     fn run(&mut self, job: &Job) -> Outcome {
         let began = Instant::now();
         let mut check = Check::new(job.first);
@@ -117,11 +160,78 @@ impl<R: Receiver> Half for Receiving<R> {
         receive_until(&mut self.0, &mut check, &mut looks, job.count);
         let ended = Instant::now();
         check.verify(job.count);
+        Outcome::span(began, ended, looks)
+    }
+}
+
+/// Receives a window, verifies it, and takes the time from when the last event of each burst was due until it
+/// was handled.
+pub struct Timing<R>(pub R);
+
+impl<R: Receiver> Half for Timing<R> {
+    fn run(&mut self, job: &Job) -> Outcome {
+        let Load::Open(schedule) = job.load else {
+            panic!("latencies need a schedule");
+        };
+        let clock = Clock::get();
+        // Only stored while events come; what the figures make of them is left for afterwards.
+        let mut handled = Vec::with_capacity(job.count as usize);
+        let began = Instant::now();
+        let mut check = Check::new(job.first);
+        let mut looks = Looks::default();
+        let mut patience = Patience::default();
+        while check.count() < job.count {
+            let seen = self.0.receive(|event| {
+                check.see(event);
+                handled.push(clock.now());
+            });
+            if seen == 0 {
+                looks.empty += 1;
+                R::idle();
+                patience.count();
+            } else {
+                looks.full += 1;
+            }
+        }
+        let ended = Instant::now();
+        check.verify(job.count);
+        let last = schedule.burst as usize - 1;
+        let latencies = handled.iter().enumerate().skip(last);
+        let latencies = latencies
+            .step_by(schedule.burst as usize)
+            .map(|(index, &at)| at.saturating_sub(job.begins + schedule.due(index as u64)))
+            .map(|ticks| clock.nanoseconds(ticks));
         Outcome {
-            began,
-            ended,
-            looks,
-            measured: None,
+            latencies: latencies.collect(),
+            ..Outcome::span(began, ended, looks)
+        }
+    }
+}
+
+/// Takes no part but the clock's: the time from when an event was due until it could have been sent.
+pub struct Due;
+
+impl Half for Due {
+    fn run(&mut self, job: &Job) -> Outcome {
+        let Load::Open(schedule) = job.load else {
+            panic!("latencies need a schedule");
+        };
+        let clock = Clock::get();
+        let began = Instant::now();
+        let mut sent = Vec::with_capacity((job.count / schedule.burst) as usize);
+        for index in (0..job.count).step_by(schedule.burst as usize) {
+            let due = job.begins + schedule.due(index);
+            let mut now = clock.now();
+            while now < due {
+                hint::spin_loop();
+                now = clock.now();
+            }
+            sent.push(now - due);
+        }
+        let latencies = sent.into_iter().map(|ticks| clock.nanoseconds(ticks));
+        Outcome {
+            latencies: latencies.collect(),
+            ..Outcome::span(began, Instant::now(), Looks::default())
         }
     }
 }
@@ -141,12 +251,7 @@ impl<S: Sender, R: Receiver> Half for Serving<S, R> {
         }
         let ended = Instant::now();
         check.verify(job.count);
-        Outcome {
-            began,
-            ended,
-            looks,
-            measured: None,
-        }
+        Outcome::span(began, ended, looks)
     }
 }
 
@@ -165,12 +270,7 @@ impl<S: Sender, R: Receiver> Half for Returning<S, R> {
         }
         let ended = Instant::now();
         check.verify(job.count);
-        Outcome {
-            began,
-            ended,
-            looks,
-            measured: None,
-        }
+        Outcome::span(began, ended, looks)
     }
 }
 
@@ -233,12 +333,7 @@ impl<D: Duplex> Half for Exchanging<D> {
         }
         let ended = Instant::now();
         checks.iter().for_each(|check| check.verify(job.count));
-        Outcome {
-            began,
-            ended,
-            looks,
-            measured: None,
-        }
+        Outcome::span(began, ended, looks)
     }
 }
 
@@ -248,18 +343,18 @@ pub struct Absent;
 impl Half for Absent {
     fn run(&mut self, _job: &Job) -> Outcome {
         let now = Instant::now();
-        Outcome {
-            began: now,
-            ended: now,
-            looks: Looks::default(),
-            measured: None,
-        }
+        Outcome::span(now, now, Looks::default())
     }
 }
 
 /// Receives until `check` has seen `count` events.
 #[inline(always)]
-fn receive_until<R: Receiver>(receiver: &mut R, check: &mut Check, looks: &mut Looks, count: u64) {
+fn receive_until<R: Receiver<WORDS>, const WORDS: usize>(
+    receiver: &mut R,
+    check: &mut Check<WORDS>,
+    looks: &mut Looks,
+    count: u64,
+) {
     let mut patience = Patience::default();
     while check.count() < count {
         if receiver.receive(|event| check.see(event)) == 0 {
@@ -274,7 +369,7 @@ fn receive_until<R: Receiver>(receiver: &mut R, check: &mut Check, looks: &mut L
 
 /// Repeats `attempt` until it takes the event.
 #[inline(always)]
-pub fn insist(mut event: Event, mut attempt: impl FnMut(Event) -> Result<(), Event>) {
+pub fn insist<E>(mut event: E, mut attempt: impl FnMut(E) -> Result<(), E>) {
     let mut patience = Patience::default();
     while let Err(returned) = attempt(event) {
         event = returned;

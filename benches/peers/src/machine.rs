@@ -13,9 +13,7 @@ use core_affinity::CoreId;
 ///
 /// Panics when there is no such core: two threads on one core measure its scheduler.
 pub fn pin(index: usize) {
-    // Read once, before the first pinning: it is this thread's own affinity that is told.
-    static CORES: OnceLock<Vec<CoreId>> = OnceLock::new();
-    let cores = CORES.get_or_init(|| core_affinity::get_core_ids().unwrap_or_default());
+    let cores = cores();
     let core = cores.get(index).copied();
     let core = core.unwrap_or_else(|| panic!("two cores are needed, got {}", cores.len()));
     assert!(
@@ -25,6 +23,13 @@ pub fn pin(index: usize) {
     );
 }
 
+/// Returns the cores that the process may use.
+fn cores() -> &'static [CoreId] {
+    // Read once, before the first pinning: it is this thread's own affinity that is told.
+    static CORES: OnceLock<Vec<CoreId>> = OnceLock::new();
+    CORES.get_or_init(|| core_affinity::get_core_ids().unwrap_or_default())
+}
+
 /// Returns the model of the processor.
 pub fn cpu() -> String {
     field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".to_owned())
@@ -32,8 +37,61 @@ pub fn cpu() -> String {
 
 /// Returns the release of the kernel.
 pub fn kernel() -> String {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease");
-    release.map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+    contents("/proc/sys/kernel/osrelease")
+}
+
+/// Describes the machine: what a reader needs to judge the figures, as far as the system tells.
+pub fn describe() -> Vec<(&'static str, String)> {
+    const CPU: &str = "/sys/devices/system/cpu";
+    let flag = |name: &str| {
+        let flags = field("/proc/cpuinfo", "flags").unwrap_or_default();
+        let known = flags.split_whitespace().any(|flag| flag == name);
+        if known { "yes" } else { "no" }.to_owned()
+    };
+    let kilobytes = field("/proc/meminfo", "MemTotal").unwrap_or_else(|| "unknown".to_owned());
+    vec![
+        ("processor", cpu()),
+        ("kernel", kernel()),
+        ("rustc", env!("RUSTC_VERSION").to_owned()),
+        ("cores", cores().len().to_string()),
+        (
+            "threads of the core of CPU 0",
+            contents(&format!("{CPU}/cpu0/topology/thread_siblings_list")),
+        ),
+        (
+            "L1d of CPU 0",
+            contents(&format!("{CPU}/cpu0/cache/index0/size")),
+        ),
+        (
+            "L2 of CPU 0",
+            contents(&format!("{CPU}/cpu0/cache/index2/size")),
+        ),
+        (
+            "L3 of CPU 0",
+            contents(&format!("{CPU}/cpu0/cache/index3/size")),
+        ),
+        (
+            "L3 of CPU 0 shared with",
+            contents(&format!("{CPU}/cpu0/cache/index3/shared_cpu_list")),
+        ),
+        ("memory", kilobytes),
+        (
+            "governor",
+            contents(&format!("{CPU}/cpu0/cpufreq/scaling_governor")),
+        ),
+        (
+            "transparent huge pages",
+            contents("/sys/kernel/mm/transparent_hugepage/enabled"),
+        ),
+        ("virtual machine", flag("hypervisor")),
+        ("constant counter", flag("constant_tsc")),
+        ("counter runs in sleep", flag("nonstop_tsc")),
+    ]
+}
+
+fn contents(path: &str) -> String {
+    let text = fs::read_to_string(path);
+    text.map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
 }
 
 /// Returns how often this thread has gone to sleep: switches that it asked for. Zero where the system does

@@ -26,6 +26,15 @@ pub struct Round {
 }
 
 impl Plan {
+    /// Returns a plan of at most this many windows, for a scenario whose windows are long.
+    pub fn at_most(&mut self, windows: usize) -> Plan {
+        Plan {
+            windows: self.windows.min(windows),
+            pace: self.pace,
+            shuffle: self.shuffle.fork(),
+        }
+    }
+
     /// Returns the rounds: one to warm up each copy, then the copies in turn.
     pub fn rounds(&self) -> impl Iterator<Item = Round> + use<> {
         (0..COPIES + self.windows).map(|round| Round {

@@ -12,13 +12,23 @@ impl Shuffle {
         Self { state: seed }
     }
 
+    /// Returns a generator of other numbers.
+    pub fn fork(&mut self) -> Self {
+        Self::new(self.next())
+    }
+
     /// Brings the items into random order.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
-            // The bias of the remainder is far below the noise of any measurement.
-            let other = (self.next() % (last as u64 + 1)) as usize;
+            let other = self.below(last + 1);
             items.swap(last, other);
         }
+    }
+
+    /// Returns a number below `end`.
+    pub fn below(&mut self, end: usize) -> usize {
+        // The bias of the remainder is far below the noise of any measurement.
+        (self.next() % end as u64) as usize
     }
 
     fn next(&mut self) -> u64 {

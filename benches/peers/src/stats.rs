@@ -1,11 +1,16 @@
 //! The rows of a table, and what may be said of them.
 
+use crate::latency::Latencies;
+use crate::shuffle::Shuffle;
+
 /// The windows of one row, in the order of the rounds.
 #[derive(Clone, Debug, Default)]
 pub struct Samples {
     nanoseconds: Vec<f64>,
     burst: Vec<f64>,
     empty: Vec<f64>,
+    spans: Vec<f64>,
+    latencies: Option<Latencies>,
 }
 
 impl Samples {
@@ -15,6 +20,17 @@ impl Samples {
         self.nanoseconds.push(nanoseconds);
         self.burst.push(burst);
         self.empty.push(empty);
+    }
+
+    /// Adds how long a window of two threads took, in nanoseconds per event.
+    pub fn span(&mut self, nanoseconds: f64) {
+        self.spans.push(nanoseconds);
+    }
+
+    /// Adds the latencies of a window, and returns their median.
+    pub fn latencies(&mut self, nanoseconds: &[u64]) -> f64 {
+        let latencies = self.latencies.get_or_insert_with(Latencies::new);
+        latencies.window(nanoseconds)
     }
 }
 
@@ -41,6 +57,11 @@ impl Row {
         }
     }
 
+    /// Returns the peer and its mode.
+    pub fn name(&self) -> String {
+        format!("{}, {}", self.peer, self.mode)
+    }
+
     /// Sets the samples.
     pub fn with(self, samples: Samples) -> Self {
         Self { samples, ..self }
@@ -57,6 +78,26 @@ impl Row {
             taken_off: nanoseconds,
             ..Row::new(self.peer.clone(), self.mode.clone()).with(samples)
         }
+    }
+
+    /// Returns the latencies, if the row has any.
+    pub fn latencies(&self) -> Option<&Latencies> {
+        self.samples.latencies.as_ref()
+    }
+
+    /// Returns a percentile of how long the windows took, in nanoseconds per event.
+    pub fn span(&self, percent: usize) -> f64 {
+        percentile(self.samples.spans.clone(), percent)
+    }
+
+    /// Returns a row of the 99.9th percentiles of the latencies of each window.
+    pub fn tail(&self) -> Row {
+        let latencies = self.latencies().expect("the row has latencies");
+        let samples = Samples {
+            nanoseconds: latencies.tails().to_vec(),
+            ..Samples::default()
+        };
+        Row::new(self.peer.clone(), format!("{}, p99.9", self.mode)).with(samples)
     }
 
     /// Returns the nanoseconds per event, one for each window.
@@ -87,16 +128,16 @@ impl Row {
         above as f64 / self.windows().len() as f64
     }
 
-    /// Returns the median over the rounds of this row's time to the other's.
-    pub fn ratio_to(&self, other: &Row) -> f64 {
+    /// Returns this row's time to the other's, in each round.
+    pub fn ratios_to(&self, other: &Row) -> Vec<f64> {
         let pairs = self.windows().iter().zip(other.windows());
-        percentile(pairs.map(|(ours, theirs)| ours / theirs).collect(), 50)
+        pairs.map(|(ours, theirs)| ours / theirs).collect()
     }
 
-    /// Returns the median over the rounds of this row's time less the other's.
-    pub fn difference_to(&self, other: &Row) -> f64 {
+    /// Returns this row's time less the other's, in each round.
+    pub fn differences_to(&self, other: &Row) -> Vec<f64> {
         let pairs = self.windows().iter().zip(other.windows());
-        percentile(pairs.map(|(ours, theirs)| ours - theirs).collect(), 50)
+        pairs.map(|(ours, theirs)| ours - theirs).collect()
     }
 }
 
@@ -106,14 +147,30 @@ pub fn percentile(mut values: Vec<f64>, percent: usize) -> f64 {
     values[(values.len() - 1) * percent / 100]
 }
 
-/// Returns the fastest mode of a peer, by its median.
+/// Returns the bounds between which the median lies in 95 of 100 samples drawn from these values: the
+/// bootstrap's interval.
+pub fn median_interval(values: &[f64]) -> [f64; 2] {
+    const SAMPLES: usize = 400;
+    // The same draw for the same values, whenever it is made.
+    let mut draw = Shuffle::new(1);
+    let mut medians: Vec<_> = (0..SAMPLES)
+        .map(|_| {
+            let sample = (0..values.len()).map(|_| values[draw.below(values.len())]);
+            percentile(sample.collect(), 50)
+        })
+        .collect();
+    medians.sort_by(f64::total_cmp);
+    [medians[SAMPLES / 40], medians[SAMPLES - 1 - SAMPLES / 40]]
+}
+
+/// Returns the row of these peers that is the fastest at this percentile of its windows, whatever its mode.
 ///
 /// # Panics
 ///
-/// Panics when the peer has no row.
-pub fn fastest<'a>(rows: &'a [Row], peer: &str) -> &'a Row {
+/// Panics when none of the peers has a row.
+pub fn fastest<'a>(rows: &'a [Row], peers: &[&str], percent: usize) -> &'a Row {
     rows.iter()
-        .filter(|row| row.peer == peer)
-        .min_by(|a, b| a.percentile(50).total_cmp(&b.percentile(50)))
-        .unwrap_or_else(|| panic!("no row for {peer}"))
+        .filter(|row| peers.contains(&row.peer.as_str()))
+        .min_by(|a, b| a.percentile(percent).total_cmp(&b.percentile(percent)))
+        .unwrap_or_else(|| panic!("no row for {}", peers.join(", ")))
 }

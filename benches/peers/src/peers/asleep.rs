@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use ringbus::WaitStrategy::Park;
 use ringbus::{Bus, Ended, ExclusivePublisher, Reactor, Subscriber, Topic};
 
+use event_listener::Listener;
+
 use crate::duet::Channel;
 use crate::event::{CAPACITY, Check, Event};
 use crate::halves::{Half, Job, Looks, Outcome, Patience, Receiver, Sender};
@@ -80,10 +82,8 @@ impl<S: Sender> Half for Waking<S> {
             latencies.push(at as f64 - sent as f64);
         }
         Outcome {
-            began,
-            ended: Instant::now(),
-            looks: Looks::default(),
             measured: Some(percentile(latencies, 50)),
+            ..Outcome::span(began, Instant::now(), Looks::default())
         }
     }
 }
@@ -99,12 +99,7 @@ fn asleep(job: &Job, handle: impl FnOnce() -> Check) -> Outcome {
         full: job.count,
         empty: machine::sleeps() - before,
     };
-    Outcome {
-        began,
-        ended,
-        looks,
-        measured: None,
-    }
+    Outcome::span(began, ended, looks)
 }
 
 /// Receives by a call that sleeps.
@@ -284,6 +279,39 @@ pub fn parking() -> (impl Sender, impl Receiver) {
     let thread = Arc::new(OnceLock::new());
     let sender = Unpark(sender, Arc::clone(&thread));
     (sender, Parking(receiver, thread))
+}
+
+/// Creates a raw ring whose receiver waits by event-listener.
+pub fn listening() -> (impl Sender, impl Receiver) {
+    let (sender, receiver) = control::ring::<false>();
+    let event = Arc::new(event_listener::Event::new());
+    let sender = Notify(sender, Arc::clone(&event));
+    (sender, Listening(receiver, event))
+}
+
+struct Notify<S>(S, Arc<event_listener::Event>);
+
+impl<S: Sender> Sender for Notify<S> {
+    #[inline(always)]
+    fn send(&mut self, event: Event) {
+        self.0.send(event);
+        self.1.notify(1);
+    }
+}
+
+struct Listening<R>(R, Arc<event_listener::Event>);
+
+impl<R: Receiver> Receiver for Listening<R> {
+    #[inline(always)]
+    fn receive(&mut self, mut each: impl FnMut(&Event)) -> usize {
+        loop {
+            event_listener::listener!(self.1 => listener);
+            match self.0.receive(&mut each) {
+                0 => listener.wait(),
+                received => return received,
+            }
+        }
+    }
 }
 
 struct Unpark<S>(S, Arc<OnceLock<Thread>>);

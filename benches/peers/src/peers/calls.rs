@@ -44,12 +44,7 @@ impl<A: Asking> Half for Near<A> {
         self.0.ask(job.first, job.count, &mut check);
         let ended = Instant::now();
         check.verify(job.count);
-        Outcome {
-            began,
-            ended,
-            looks: Looks::default(),
-            measured: None,
-        }
+        Outcome::span(began, ended, Looks::default())
     }
 }
 
@@ -68,12 +63,7 @@ impl<A: Answering> Half for Far<A> {
                 patience.count();
             }
         }
-        Outcome {
-            began,
-            ended: Instant::now(),
-            looks,
-            measured: None,
-        }
+        Outcome::span(began, Instant::now(), looks)
     }
 }
 

@@ -7,8 +7,20 @@ use crate::halves::{self, insist};
 
 /// Creates a channel whose ends never block.
 pub fn trying() -> (TrySend, TryRecv) {
-    let (sender, receiver) = crossbeam_channel::bounded(CAPACITY);
+    trying_of(CAPACITY)
+}
+
+/// As [`trying`], for events of any size.
+pub fn trying_of<const WORDS: usize>(capacity: usize) -> (TrySend<WORDS>, TryRecv<WORDS>) {
+    let (sender, receiver) = crossbeam_channel::bounded(capacity);
     (TrySend(sender), TryRecv(receiver))
+}
+
+/// Creates a channel with this many senders.
+pub fn senders(count: usize) -> (Vec<TrySend>, TryRecv) {
+    let (TrySend(sender), receiver) = trying();
+    let senders = (0..count).map(|_| TrySend(sender.clone()));
+    (senders.collect(), receiver)
 }
 
 /// Creates a channel whose ends block.
@@ -18,11 +30,11 @@ pub fn blocking() -> (Send, Recv) {
 }
 
 /// `try_send`.
-pub struct TrySend(Sender<Event>);
+pub struct TrySend<const WORDS: usize = 8>(Sender<Event<WORDS>>);
 
-impl halves::Sender for TrySend {
+impl<const WORDS: usize> halves::Sender<WORDS> for TrySend<WORDS> {
     #[inline(always)]
-    fn send(&mut self, event: Event) {
+    fn send(&mut self, event: Event<WORDS>) {
         insist(event, |event| match self.0.try_send(event) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(event)) => Err(event),
@@ -32,11 +44,11 @@ impl halves::Sender for TrySend {
 }
 
 /// `try_recv`.
-pub struct TryRecv(Receiver<Event>);
+pub struct TryRecv<const WORDS: usize = 8>(Receiver<Event<WORDS>>);
 
-impl halves::Receiver for TryRecv {
+impl<const WORDS: usize> halves::Receiver<WORDS> for TryRecv<WORDS> {
     #[inline(always)]
-    fn receive(&mut self, mut each: impl FnMut(&Event)) -> usize {
+    fn receive(&mut self, mut each: impl FnMut(&Event<WORDS>)) -> usize {
         match self.0.try_recv() {
             Ok(event) => {
                 each(&event);
@@ -49,21 +61,21 @@ impl halves::Receiver for TryRecv {
 }
 
 /// `send`, which blocks.
-pub struct Send(Sender<Event>);
+pub struct Send<const WORDS: usize = 8>(Sender<Event<WORDS>>);
 
-impl halves::Sender for Send {
+impl<const WORDS: usize> halves::Sender<WORDS> for Send<WORDS> {
     #[inline(always)]
-    fn send(&mut self, event: Event) {
+    fn send(&mut self, event: Event<WORDS>) {
         self.0.send(event).expect("the receiver is there");
     }
 }
 
 /// `recv`, which blocks.
-pub struct Recv(Receiver<Event>);
+pub struct Recv<const WORDS: usize = 8>(Receiver<Event<WORDS>>);
 
-impl halves::Receiver for Recv {
+impl<const WORDS: usize> halves::Receiver<WORDS> for Recv<WORDS> {
     #[inline(always)]
-    fn receive(&mut self, mut each: impl FnMut(&Event)) -> usize {
+    fn receive(&mut self, mut each: impl FnMut(&Event<WORDS>)) -> usize {
         each(&self.0.recv().expect("the sender is there"));
         1
     }

@@ -8,16 +8,23 @@ use ::crossfire::{
 use crate::event::{CAPACITY, Event};
 use crate::halves::{Receiver, Sender, insist};
 
-type SpscTx = Tx<spsc::Array<Event>>;
-type SpscRx = Rx<spsc::Array<Event>>;
+type SpscTx<const WORDS: usize = 8> = Tx<spsc::Array<Event<WORDS>>>;
+type SpscRx<const WORDS: usize = 8> = Rx<spsc::Array<Event<WORDS>>>;
 type MpscTx = MTx<mpsc::Array<Event>>;
 type MpscRx = Rx<mpsc::Array<Event>>;
 
 /// Creates a channel for one producer whose ends never block.
 pub fn spsc_trying() -> (TrySend<SpscTx>, TryRecv<SpscRx>) {
+    spsc_trying_of(CAPACITY)
+}
+
+/// As [`spsc_trying`], for events of any size.
+pub fn spsc_trying_of<const WORDS: usize>(
+    capacity: usize,
+) -> (TrySend<SpscTx<WORDS>>, TryRecv<SpscRx<WORDS>>) {
     // Recommended at the start of a program on virtual machines.
     detect_backoff_cfg();
-    let (sender, receiver) = spsc::bounded_blocking(CAPACITY);
+    let (sender, receiver) = spsc::bounded_blocking(capacity);
     (TrySend(sender), TryRecv(receiver))
 }
 
@@ -43,9 +50,12 @@ pub fn mpsc_blocking() -> (Send<MpscTx>, Recv<MpscRx>) {
 /// `try_send`.
 pub struct TrySend<T>(T);
 
-impl<T: BlockingTxTrait<Event> + std::marker::Send> Sender for TrySend<T> {
+impl<T, const WORDS: usize> Sender<WORDS> for TrySend<T>
+where
+    T: BlockingTxTrait<Event<WORDS>> + std::marker::Send,
+{
     #[inline(always)]
-    fn send(&mut self, event: Event) {
+    fn send(&mut self, event: Event<WORDS>) {
         insist(event, |event| match self.0.try_send(event) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(event)) => Err(event),
@@ -57,9 +67,12 @@ impl<T: BlockingTxTrait<Event> + std::marker::Send> Sender for TrySend<T> {
 /// `send`, which blocks.
 pub struct Send<T>(T);
 
-impl<T: BlockingTxTrait<Event> + std::marker::Send> Sender for Send<T> {
+impl<T, const WORDS: usize> Sender<WORDS> for Send<T>
+where
+    T: BlockingTxTrait<Event<WORDS>> + std::marker::Send,
+{
     #[inline(always)]
-    fn send(&mut self, event: Event) {
+    fn send(&mut self, event: Event<WORDS>) {
         self.0.send(event).expect("the receiver is there");
     }
 }
@@ -67,9 +80,12 @@ impl<T: BlockingTxTrait<Event> + std::marker::Send> Sender for Send<T> {
 /// `try_recv`.
 pub struct TryRecv<R>(R);
 
-impl<R: BlockingRxTrait<Event> + std::marker::Send> Receiver for TryRecv<R> {
+impl<R, const WORDS: usize> Receiver<WORDS> for TryRecv<R>
+where
+    R: BlockingRxTrait<Event<WORDS>> + std::marker::Send,
+{
     #[inline(always)]
-    fn receive(&mut self, mut each: impl FnMut(&Event)) -> usize {
+    fn receive(&mut self, mut each: impl FnMut(&Event<WORDS>)) -> usize {
         match self.0.try_recv() {
             Ok(event) => {
                 each(&event);
@@ -84,9 +100,12 @@ impl<R: BlockingRxTrait<Event> + std::marker::Send> Receiver for TryRecv<R> {
 /// `recv`, which blocks.
 pub struct Recv<R>(R);
 
-impl<R: BlockingRxTrait<Event> + std::marker::Send> Receiver for Recv<R> {
+impl<R, const WORDS: usize> Receiver<WORDS> for Recv<R>
+where
+    R: BlockingRxTrait<Event<WORDS>> + std::marker::Send,
+{
     #[inline(always)]
-    fn receive(&mut self, mut each: impl FnMut(&Event)) -> usize {
+    fn receive(&mut self, mut each: impl FnMut(&Event<WORDS>)) -> usize {
         each(&self.0.recv().expect("the sender is there"));
         1
     }

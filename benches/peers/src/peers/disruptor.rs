@@ -14,10 +14,10 @@ use crate::halves::{Receiver, Sender};
 /// No limit to the events of one poll.
 pub const ALL: usize = usize::MAX;
 
-type Single<C> = Publish<SingleProducer<Event, C>>;
+type Single<C, const WORDS: usize = 8> = Publish<SingleProducer<Event<WORDS>, C>>;
 type Multi<C> = Publish<MultiProducer<Event, C>>;
 
-fn empty() -> Event {
+fn empty<const WORDS: usize>() -> Event<WORDS> {
     Event::new(0)
 }
 
@@ -26,7 +26,17 @@ pub fn single<const MOST: usize, const HINT: bool>() -> (
     Single<SingleConsumerBarrier>,
     Poll<SingleProducerBarrier, MOST, HINT>,
 ) {
-    let builder = ::disruptor::build_single_producer(CAPACITY, empty, BusySpin);
+    single_of(CAPACITY)
+}
+
+/// As [`single`], for events of any size.
+pub fn single_of<const MOST: usize, const HINT: bool, const WORDS: usize>(
+    capacity: usize,
+) -> (
+    Single<SingleConsumerBarrier, WORDS>,
+    Poll<SingleProducerBarrier, MOST, HINT, WORDS>,
+) {
+    let builder = ::disruptor::build_single_producer(capacity, empty, BusySpin);
     let (poller, builder) = builder.new_event_poller();
     (Publish(builder.build()), Poll(poller))
 }
@@ -41,12 +51,34 @@ pub fn multi<const MOST: usize, const HINT: bool>() -> (
     (Publish(builder.build()), Poll(poller))
 }
 
+/// Creates a multi-producer disruptor with this many producers and one poller.
+pub fn producers(
+    count: usize,
+) -> (
+    Vec<Multi<SingleConsumerBarrier>>,
+    Poll<MultiProducerBarrier, ALL, true>,
+) {
+    let (Publish(producer), poller) = multi();
+    let producers = (0..count).map(|_| Publish(producer.clone()));
+    (producers.collect(), poller)
+}
+
 /// Creates a single-producer disruptor with this many pollers.
 pub fn fan_out(
     pollers: usize,
 ) -> (
     Single<MultiConsumerBarrier>,
     Vec<Poll<SingleProducerBarrier, ALL, true>>,
+) {
+    fan_out_of(pollers)
+}
+
+/// As [`fan_out`], whose pollers take at most `MOST` events at once.
+pub fn fan_out_of<const MOST: usize>(
+    pollers: usize,
+) -> (
+    Single<MultiConsumerBarrier>,
+    Vec<Poll<SingleProducerBarrier, MOST, true>>,
 ) {
     let builder = ::disruptor::build_single_producer(CAPACITY, empty, BusySpin);
     let mut builder = builder.with_multi_consumer();
@@ -99,9 +131,12 @@ pub fn diamond() -> (
 /// `publish` and `batch_publish`, which write the event in its slot.
 pub struct Publish<P>(P);
 
-impl<P: Producer<Event> + Send> Sender for Publish<P> {
+impl<P, const WORDS: usize> Sender<WORDS> for Publish<P>
+where
+    P: Producer<Event<WORDS>> + Send,
+{
     #[inline(always)]
-    fn send(&mut self, event: Event) {
+    fn send(&mut self, event: Event<WORDS>) {
         self.0.publish(|slot| *slot = event);
     }
 
@@ -116,14 +151,17 @@ impl<P: Producer<Event> + Send> Sender for Publish<P> {
 }
 
 /// A poller that takes at most `MOST` events at once, with or without a spin hint when there is none.
-pub struct Poll<B, const MOST: usize, const HINT: bool>(EventPoller<Event, B>);
+pub struct Poll<B, const MOST: usize, const HINT: bool, const WORDS: usize = 8>(
+    EventPoller<Event<WORDS>, B>,
+);
 
-impl<B, const MOST: usize, const HINT: bool> Receiver for Poll<B, MOST, HINT>
+impl<B, const MOST: usize, const HINT: bool, const WORDS: usize> Receiver<WORDS>
+    for Poll<B, MOST, HINT, WORDS>
 where
-    EventPoller<Event, B>: Send + Polled,
+    EventPoller<Event<WORDS>, B>: Send + Polled<WORDS>,
 {
     #[inline(always)]
-    fn receive(&mut self, each: impl FnMut(&Event)) -> usize {
+    fn receive(&mut self, each: impl FnMut(&Event<WORDS>)) -> usize {
         self.0.polled(MOST as u64, each)
     }
 
@@ -136,17 +174,17 @@ where
 }
 
 /// What [`Poll`] needs of a poller.
-pub trait Polled {
-    fn polled(&mut self, most: u64, each: impl FnMut(&Event)) -> usize;
+pub trait Polled<const WORDS: usize> {
+    fn polled(&mut self, most: u64, each: impl FnMut(&Event<WORDS>)) -> usize;
 }
 
 /// The bound common to the pollers of both kinds of disruptor is private to the crate, so that no
 /// generic function can stand here.
 macro_rules! polled {
     ($barrier:ty) => {
-        impl Polled for EventPoller<Event, $barrier> {
+        impl<const WORDS: usize> Polled<WORDS> for EventPoller<Event<WORDS>, $barrier> {
             #[inline(always)]
-            fn polled(&mut self, most: u64, mut each: impl FnMut(&Event)) -> usize {
+            fn polled(&mut self, most: u64, mut each: impl FnMut(&Event<WORDS>)) -> usize {
                 match self.take(most) {
                     Ok(mut events) => {
                         let count = (&mut events).len();

@@ -13,16 +13,21 @@ pub fn one_by_one() -> (TrySend, TryRecv) {
 
 /// Creates a channel that is drained.
 pub fn draining() -> (TrySend, Drain) {
-    let (sender, receiver) = ::flume::bounded(CAPACITY);
+    draining_of(CAPACITY)
+}
+
+/// As [`draining`], for events of any size.
+pub fn draining_of<const WORDS: usize>(capacity: usize) -> (TrySend<WORDS>, Drain<WORDS>) {
+    let (sender, receiver) = ::flume::bounded(capacity);
     (TrySend(sender), Drain(receiver))
 }
 
 /// `try_send`.
-pub struct TrySend(Sender<Event>);
+pub struct TrySend<const WORDS: usize = 8>(Sender<Event<WORDS>>);
 
-impl halves::Sender for TrySend {
+impl<const WORDS: usize> halves::Sender<WORDS> for TrySend<WORDS> {
     #[inline(always)]
-    fn send(&mut self, event: Event) {
+    fn send(&mut self, event: Event<WORDS>) {
         insist(event, |event| match self.0.try_send(event) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(event)) => Err(event),
@@ -32,11 +37,11 @@ impl halves::Sender for TrySend {
 }
 
 /// `try_recv`.
-pub struct TryRecv(Receiver<Event>);
+pub struct TryRecv<const WORDS: usize = 8>(Receiver<Event<WORDS>>);
 
-impl halves::Receiver for TryRecv {
+impl<const WORDS: usize> halves::Receiver<WORDS> for TryRecv<WORDS> {
     #[inline(always)]
-    fn receive(&mut self, mut each: impl FnMut(&Event)) -> usize {
+    fn receive(&mut self, mut each: impl FnMut(&Event<WORDS>)) -> usize {
         match self.0.try_recv() {
             Ok(event) => {
                 each(&event);
@@ -49,11 +54,11 @@ impl halves::Receiver for TryRecv {
 }
 
 /// `drain`, which takes all there is under one lock.
-pub struct Drain(Receiver<Event>);
+pub struct Drain<const WORDS: usize = 8>(Receiver<Event<WORDS>>);
 
-impl halves::Receiver for Drain {
+impl<const WORDS: usize> halves::Receiver<WORDS> for Drain<WORDS> {
     #[inline(always)]
-    fn receive(&mut self, mut each: impl FnMut(&Event)) -> usize {
+    fn receive(&mut self, mut each: impl FnMut(&Event<WORDS>)) -> usize {
         let events = self.0.drain();
         let count = events.len();
         events.for_each(|event| each(&event));

@@ -13,17 +13,22 @@ pub fn one_by_one() -> (TrySend, TryRecv) {
 
 /// Creates a channel that is drained.
 pub fn draining() -> (TrySend, Drain) {
-    let (sender, receiver) = ::kanal::bounded(CAPACITY);
-    let events = Vec::with_capacity(2 * CAPACITY);
+    draining_of(CAPACITY)
+}
+
+/// As [`draining`], for events of any size.
+pub fn draining_of<const WORDS: usize>(capacity: usize) -> (TrySend<WORDS>, Drain<WORDS>) {
+    let (sender, receiver) = ::kanal::bounded(capacity);
+    let events = Vec::with_capacity(2 * capacity);
     (TrySend(sender), Drain { receiver, events })
 }
 
 /// `try_send_option`, which keeps an event that does not fit.
-pub struct TrySend(Sender<Event>);
+pub struct TrySend<const WORDS: usize = 8>(Sender<Event<WORDS>>);
 
-impl halves::Sender for TrySend {
+impl<const WORDS: usize> halves::Sender<WORDS> for TrySend<WORDS> {
     #[inline(always)]
-    fn send(&mut self, event: Event) {
+    fn send(&mut self, event: Event<WORDS>) {
         let mut event = Some(event);
         let mut patience = Patience::default();
         while !(self.0.try_send_option(&mut event)).expect("the receiver is there") {
@@ -34,11 +39,11 @@ impl halves::Sender for TrySend {
 }
 
 /// `try_recv`.
-pub struct TryRecv(Receiver<Event>);
+pub struct TryRecv<const WORDS: usize = 8>(Receiver<Event<WORDS>>);
 
-impl halves::Receiver for TryRecv {
+impl<const WORDS: usize> halves::Receiver<WORDS> for TryRecv<WORDS> {
     #[inline(always)]
-    fn receive(&mut self, mut each: impl FnMut(&Event)) -> usize {
+    fn receive(&mut self, mut each: impl FnMut(&Event<WORDS>)) -> usize {
         let event = self.0.try_recv().expect("the sender is there");
         event.as_ref().map_or(0, |event| {
             each(event);
@@ -48,14 +53,14 @@ impl halves::Receiver for TryRecv {
 }
 
 /// `drain_into`, which takes all there is under one lock.
-pub struct Drain {
-    receiver: Receiver<Event>,
-    events: Vec<Event>,
+pub struct Drain<const WORDS: usize = 8> {
+    receiver: Receiver<Event<WORDS>>,
+    events: Vec<Event<WORDS>>,
 }
 
-impl halves::Receiver for Drain {
+impl<const WORDS: usize> halves::Receiver<WORDS> for Drain<WORDS> {
     #[inline(always)]
-    fn receive(&mut self, each: impl FnMut(&Event)) -> usize {
+    fn receive(&mut self, each: impl FnMut(&Event<WORDS>)) -> usize {
         let drained = self.receiver.drain_into(&mut self.events);
         drained.expect("the sender is there");
         self.events.iter().for_each(each);

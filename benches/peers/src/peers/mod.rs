@@ -5,6 +5,7 @@
 //! their own.
 
 pub mod asleep;
+pub mod async_broadcast;
 pub mod bus;
 pub mod calls;
 pub mod control;
@@ -12,21 +13,33 @@ pub mod crossbeam;
 pub mod crossfire;
 pub mod disruptor;
 pub mod flume;
+pub mod frames;
 pub mod kanal;
+pub mod lossy;
+pub mod mpsc;
+pub mod multiqueue2;
 pub mod ringbus;
 pub mod rtrb;
 pub mod selecting;
+pub mod thingbuf;
 pub mod tokio;
 
 /// The crates whose versions the report prints.
-pub const CRATES: [&str; 9] = [
+pub const CRATES: [&str; 16] = [
     "ringbus",
+    "async-broadcast",
+    "bevy_ecs",
     "bus",
     "crossbeam-channel",
     "crossfire",
     "disruptor",
+    "event-listener",
     "flume",
     "kanal",
+    "multiqueue2",
     "rtrb",
+    "shrev",
+    "thingbuf",
     "tokio",
+    "hdrhistogram",
 ];

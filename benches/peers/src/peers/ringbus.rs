@@ -10,8 +10,12 @@ use crate::halves::{Duplex, Receiver, Sender};
 
 /// Creates a topic whose waits are of this strategy. The topic closes with its bus.
 fn topic(wait: WaitStrategy) -> (Bus, Topic<Event>) {
+    topic_of(wait, CAPACITY)
+}
+
+fn topic_of<const WORDS: usize>(wait: WaitStrategy, capacity: usize) -> (Bus, Topic<Event<WORDS>>) {
     let bus = Bus::new();
-    let builder = bus.topic_builder().capacity(CAPACITY).wait(wait);
+    let builder = bus.topic_builder().capacity(capacity).wait(wait);
     let topic = builder.open().expect("the topic is new");
     (bus, topic)
 }
@@ -21,7 +25,19 @@ pub fn exclusive<const MOST: usize>(
     wait: WaitStrategy,
     subscribers: usize,
 ) -> (Publish<ExclusivePublisher<Event>>, Vec<Poll<MOST>>) {
-    let (bus, topic) = topic(wait);
+    exclusive_of(wait, CAPACITY, subscribers)
+}
+
+/// As [`exclusive`], for events of any size.
+pub fn exclusive_of<const MOST: usize, const WORDS: usize>(
+    wait: WaitStrategy,
+    capacity: usize,
+    subscribers: usize,
+) -> (
+    Publish<ExclusivePublisher<Event<WORDS>>>,
+    Vec<Poll<MOST, WORDS>>,
+) {
+    let (bus, topic) = topic_of(wait, capacity);
     let subscribers = (0..subscribers).map(|_| Poll(topic.subscribe())).collect();
     let publisher = topic.exclusive_publisher().expect("it is the first");
     (
@@ -48,6 +64,17 @@ pub fn shared<const MOST: usize>(
         },
         subscribers,
     )
+}
+
+/// Creates a topic with this many publishers and one subscriber.
+pub fn publishers(count: usize) -> (Vec<Publish<Publisher<Event>>>, Poll<64>) {
+    let (bus, topic) = topic(WaitStrategy::Spin);
+    let subscriber = Poll(topic.subscribe());
+    let publish = |_| Publish {
+        publisher: topic.publisher().expect("the topic is open"),
+        _bus: bus.clone(),
+    };
+    ((0..count).map(publish).collect(), subscriber)
 }
 
 /// As many at a time as there are.
@@ -85,7 +112,15 @@ pub fn diamond(wait: WaitStrategy) -> (Publish<ExclusivePublisher<Event>>, Stage
 
 /// Creates a topic whose exclusive publisher makes its events in their slots, with one subscriber.
 pub fn in_place<const MOST: usize>(wait: WaitStrategy) -> (PublishWith, Poll<MOST>) {
-    let (publish, mut subscribers) = exclusive(wait, 1);
+    in_place_of(wait, CAPACITY)
+}
+
+/// As [`in_place`], for events of any size.
+pub fn in_place_of<const MOST: usize, const WORDS: usize>(
+    wait: WaitStrategy,
+    capacity: usize,
+) -> (PublishWith<WORDS>, Poll<MOST, WORDS>) {
+    let (publish, mut subscribers) = exclusive_of(wait, capacity, 1);
     let subscriber = subscribers.pop().expect("there is one");
     (PublishWith(publish), subscriber)
 }
@@ -97,9 +132,9 @@ pub struct Publish<P> {
     _bus: Bus,
 }
 
-impl Sender for Publish<ExclusivePublisher<Event>> {
+impl<const WORDS: usize> Sender<WORDS> for Publish<ExclusivePublisher<Event<WORDS>>> {
     #[inline(always)]
-    fn send(&mut self, event: Event) {
+    fn send(&mut self, event: Event<WORDS>) {
         self.publisher.publish(event).expect("the topic is open");
     }
 
@@ -128,11 +163,11 @@ impl Sender for Publish<Publisher<Event>> {
 }
 
 /// `publish_with`, which makes the event in its slot.
-pub struct PublishWith(Publish<ExclusivePublisher<Event>>);
+pub struct PublishWith<const WORDS: usize = 8>(Publish<ExclusivePublisher<Event<WORDS>>>);
 
-impl Sender for PublishWith {
+impl<const WORDS: usize> Sender<WORDS> for PublishWith<WORDS> {
     #[inline(always)]
-    fn send(&mut self, event: Event) {
+    fn send(&mut self, event: Event<WORDS>) {
         self.0
             .publisher
             .publish_with(|| event)
@@ -141,11 +176,11 @@ impl Sender for PublishWith {
 }
 
 /// `poll`, at most `MOST` events at once.
-pub struct Poll<const MOST: usize>(Subscriber<Event>);
+pub struct Poll<const MOST: usize, const WORDS: usize = 8>(Subscriber<Event<WORDS>>);
 
-impl<const MOST: usize> Receiver for Poll<MOST> {
+impl<const MOST: usize, const WORDS: usize> Receiver<WORDS> for Poll<MOST, WORDS> {
     #[inline(always)]
-    fn receive(&mut self, mut each: impl FnMut(&Event)) -> usize {
+    fn receive(&mut self, mut each: impl FnMut(&Event<WORDS>)) -> usize {
         let polled = self.0.poll(MOST, |event, _meta| each(event));
         polled.expect("the topic is open")
     }

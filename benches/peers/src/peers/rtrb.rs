@@ -7,13 +7,23 @@ use crate::halves::{Patience, Receiver, Sender, insist};
 
 /// Creates a ring that is read one event at a time.
 pub fn push_pop() -> (Push, Pop) {
-    let (producer, consumer) = RingBuffer::new(CAPACITY);
+    push_pop_of(CAPACITY)
+}
+
+/// As [`push_pop`], for events of any size.
+pub fn push_pop_of<const WORDS: usize>(capacity: usize) -> (Push<WORDS>, Pop<WORDS>) {
+    let (producer, consumer) = RingBuffer::new(capacity);
     (Push(producer), Pop(consumer))
 }
 
 /// Creates a ring that is read by reference, all that is there at once.
 pub fn push_chunks() -> (Push, Chunks) {
-    let (producer, consumer) = RingBuffer::new(CAPACITY);
+    push_chunks_of(CAPACITY)
+}
+
+/// As [`push_chunks`], for events of any size.
+pub fn push_chunks_of<const WORDS: usize>(capacity: usize) -> (Push<WORDS>, Chunks<WORDS>) {
+    let (producer, consumer) = RingBuffer::new(capacity);
     (Push(producer), Chunks(consumer))
 }
 
@@ -24,11 +34,11 @@ pub fn slices_chunks() -> (PushSlice, Chunks) {
 }
 
 /// `push`; a batch is a chunk filled from an iterator.
-pub struct Push(Producer<Event>);
+pub struct Push<const WORDS: usize = 8>(Producer<Event<WORDS>>);
 
-impl Sender for Push {
+impl<const WORDS: usize> Sender<WORDS> for Push<WORDS> {
     #[inline(always)]
-    fn send(&mut self, event: Event) {
+    fn send(&mut self, event: Event<WORDS>) {
         insist(event, |event| {
             let pushed = self.0.push(event);
             pushed.map_err(|PushError::Full(event)| event)
@@ -70,11 +80,11 @@ impl Sender for PushSlice {
 }
 
 /// `pop`: one event at a time, by value.
-pub struct Pop(Consumer<Event>);
+pub struct Pop<const WORDS: usize = 8>(Consumer<Event<WORDS>>);
 
-impl Receiver for Pop {
+impl<const WORDS: usize> Receiver<WORDS> for Pop<WORDS> {
     #[inline(always)]
-    fn receive(&mut self, mut each: impl FnMut(&Event)) -> usize {
+    fn receive(&mut self, mut each: impl FnMut(&Event<WORDS>)) -> usize {
         match self.0.pop() {
             Ok(event) => {
                 each(&event);
@@ -86,11 +96,11 @@ impl Receiver for Pop {
 }
 
 /// `read_chunk`: all that is there, by reference.
-pub struct Chunks(Consumer<Event>);
+pub struct Chunks<const WORDS: usize = 8>(Consumer<Event<WORDS>>);
 
-impl Receiver for Chunks {
+impl<const WORDS: usize> Receiver<WORDS> for Chunks<WORDS> {
     #[inline(always)]
-    fn receive(&mut self, mut each: impl FnMut(&Event)) -> usize {
+    fn receive(&mut self, mut each: impl FnMut(&Event<WORDS>)) -> usize {
         let slots = self.0.slots();
         if slots == 0 {
             return 0;

@@ -23,7 +23,12 @@ pub fn fan_out(receivers: usize) -> (Send, Vec<TryRecv>) {
 /// Creates a channel whose sender waits for its receiver.
 pub fn lossless() -> (Paced<Send>, Progress<TryRecv>) {
     let (sender, mut receivers) = fan_out(1);
-    let (peer, done) = (receivers.remove(0), Arc::new(AtomicU64::new(0)));
+    paced((sender, receivers.remove(0)))
+}
+
+/// Makes a sender wait for its receiver.
+pub fn paced<S, R>((sender, peer): (S, R)) -> (Paced<S>, Progress<R>) {
+    let done = Arc::new(AtomicU64::new(0));
     (
         Paced {
             peer: sender,

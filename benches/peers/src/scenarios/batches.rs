@@ -48,5 +48,6 @@ pub fn run(plan: &mut Plan) -> Section {
         unit: "ns per event",
         rows,
         targets,
+        ..Section::default()
     }
 }

@@ -35,6 +35,7 @@ pub fn spinning(plan: &mut Plan) -> Section {
         unit: "ns per call",
         rows,
         targets,
+        ..Section::default()
     }
 }
 
@@ -52,6 +53,7 @@ pub fn waiting(plan: &mut Plan) -> Section {
         unit: "ns per call",
         rows,
         targets,
+        ..Section::default()
     }
 }
 
@@ -69,5 +71,6 @@ pub fn outstanding(plan: &mut Plan) -> Section {
         unit: "ns per request",
         rows,
         targets,
+        ..Section::default()
     }
 }

@@ -38,6 +38,7 @@ pub fn run(plan: &mut Plan) -> Section {
         unit: "ns per event handled, publishing not included",
         rows,
         targets,
+        ..Section::default()
     }
 }
 

@@ -6,7 +6,8 @@ use crate::duet::{self, Channel, EVENTS, Entry, Lineup, one_way, only};
 use crate::halves::{Absent, Load, Sending};
 use crate::peers::disruptor::{self, ALL};
 use crate::peers::{
-    bus, control, crossbeam, crossfire, flume, kanal, ringbus as ours, rtrb, tokio,
+    async_broadcast, bus, control, crossbeam, crossfire, flume, kanal, mpsc, multiqueue2,
+    ringbus as ours, rtrb, thingbuf, tokio,
 };
 use crate::plan::Plan;
 use crate::report::{Section, Target};
@@ -33,7 +34,9 @@ pub fn run(plan: &mut Plan) -> Section {
         channel: lineup.len(),
         load: pace,
     });
-    lineup.push(("", "", || Channel::new(Sending(control::Nowhere), Absent)));
+    lineup.push(("", "", || {
+        Channel::new(Sending::<_, 8>(control::Nowhere), Absent)
+    }));
 
     let rows = duet::play(&lineup, entries, EVENTS, plan);
     let (mut flat, caught_up): (Vec<_>, Vec<_>) = rows
@@ -57,6 +60,7 @@ pub fn run(plan: &mut Plan) -> Section {
         unit: "ns per event; a caught-up row is less the work that paces it, which overlaps with it",
         rows,
         targets,
+        ..Section::default()
     }
 }
 
@@ -78,12 +82,18 @@ fn lineup() -> Lineup {
         ("crossbeam-channel", "send, recv", || one_way(crossbeam::blocking())),
         ("crossfire spsc", "try_send, try_recv", || one_way(crossfire::spsc_trying())),
         ("crossfire spsc", "send, recv", || one_way(crossfire::spsc_blocking())),
+        ("std mpsc", "try_send, try_recv", || one_way(mpsc::trying())),
+        ("std mpsc", "send, recv", || one_way(mpsc::blocking())),
+        ("thingbuf", "try_send_ref, try_recv_ref", || one_way(thingbuf::by_reference())),
+        ("thingbuf", "try_send, try_recv", || one_way(thingbuf::by_value())),
         ("kanal", "try_send, try_recv", || one_way(kanal::one_by_one())),
         ("kanal", "try_send, drain_into", || one_way(kanal::draining())),
         ("flume", "try_send, try_recv", || one_way(flume::one_by_one())),
         ("flume", "try_send, drain", || one_way(flume::draining())),
         ("bus", "try_broadcast, try_recv", || one_way(only(bus::fan_out(1)))),
         ("bus", "broadcast, try_recv", || one_way(bus::blocking())),
+        ("multiqueue2", "try_send, try_recv_view", || one_way(only(multiqueue2::fan_out(1)))),
+        ("async-broadcast", "try_broadcast, try_recv", || one_way(only(async_broadcast::fan_out(1)))),
         ("tokio broadcast", "send, try_recv", || one_way(tokio::lossless())),
     ]
 }

@@ -6,7 +6,7 @@ use crate::duet::{self, Entry, Lineup, only, round_trip};
 use crate::halves::Load;
 use crate::peers::disruptor::{self, ALL};
 use crate::peers::{
-    bus, control, crossbeam, crossfire, flume, kanal, ringbus as ours, rtrb, tokio,
+    bus, control, crossbeam, crossfire, flume, kanal, mpsc, ringbus as ours, rtrb, thingbuf, tokio,
 };
 use crate::plan::Plan;
 use crate::report::{Section, Target};
@@ -32,6 +32,8 @@ pub fn run(plan: &mut Plan) -> Section {
         ("disruptor", "publish, poll, no hint", || round_trip(disruptor::single::<ALL, false>(), disruptor::single::<ALL, false>())),
         ("crossbeam-channel", "try_send, try_recv", || round_trip(crossbeam::trying(), crossbeam::trying())),
         ("crossfire spsc", "try_send, try_recv", || round_trip(crossfire::spsc_trying(), crossfire::spsc_trying())),
+        ("std mpsc", "try_send, try_recv", || round_trip(mpsc::trying(), mpsc::trying())),
+        ("thingbuf", "try_send_ref, try_recv_ref", || round_trip(thingbuf::by_reference(), thingbuf::by_reference())),
         ("kanal", "try_send, try_recv", || round_trip(kanal::one_by_one(), kanal::one_by_one())),
         ("flume", "try_send, try_recv", || round_trip(flume::one_by_one(), flume::one_by_one())),
         ("bus", "try_broadcast, try_recv", || round_trip(only(bus::fan_out(1)), only(bus::fan_out(1)))),
@@ -49,5 +51,6 @@ pub fn run(plan: &mut Plan) -> Section {
         unit: "ns per round trip; the reader's empty looks are those of the far end",
         rows,
         targets,
+        ..Section::default()
     }
 }

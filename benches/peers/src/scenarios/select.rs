@@ -4,13 +4,17 @@ use std::cell::Cell;
 
 use crate::peers::selecting::{self, Ask};
 use crate::plan::{COPIES, Plan};
+use crate::plot::{Across, Curve, Plot};
 use crate::report::{Section, Target};
 use crate::solo::{self, Entry, Window};
+
+/// How many channels there are.
+const CHANNELS: [usize; 6] = [1, 2, 16, 64, 256, 1024];
 
 /// Measures the scenario.
 pub fn run(plan: &mut Plan) -> Section {
     let mut entries = Vec::new();
-    for channels in [1, 2, 16, 256, 1024] {
+    for channels in CHANNELS {
         let mut entry = |peer: &str, mode, window: &dyn Fn(usize) -> Window| {
             // The active channel is another one in each copy, spread evenly: its place matters to those who
             // go through all of them.
@@ -23,7 +27,7 @@ pub fn run(plan: &mut Plan) -> Section {
         let () = {
             entry("ringbus turn", "publish, turn", &|at| selecting::reactor::<false>(channels, at..at + 1));
             entry("ringbus poll_one", "publish, poll_one", &|at| selecting::reactor::<true>(channels, at..at + 1));
-            if channels < 1024 {
+            if channels <= 256 {
                 entry("crossbeam", "Select, try_select", &|at| selecting::crossbeam(Ask::TrySelect, false, channels, at..at + 1));
                 entry("crossbeam", "Select, select", &|at| selecting::crossbeam(Ask::Select, false, channels, at..at + 1));
                 entry("crossbeam", "Select, try_ready", &|at| selecting::crossbeam(Ask::TryReady, false, channels, at..at + 1));
@@ -56,7 +60,18 @@ pub fn run(plan: &mut Plan) -> Section {
     Section {
         title: "many channels, one of them active, all on one thread: one event published, then handled",
         unit: "ns per event, published and handled; a biased Select starves later channels",
+        plots: vec![Plot {
+            file: "select-by-sources",
+            title: "One thread with many sources, one of them active: an event published, then handled",
+            across: Across::Doubling,
+            x: "sources",
+            y: "ns per event, median of windows",
+            curves: ["ringbus turn", "crossbeam", "crossbeam biased"]
+                .map(|peer| Curve::of(&rows, peer, CHANNELS.map(|n| (n, format!("{peer} of {n}")))))
+                .into(),
+        }],
         rows,
         targets,
+        ..Section::default()
     }
 }

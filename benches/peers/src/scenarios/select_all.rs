@@ -37,5 +37,6 @@ pub fn run(plan: &mut Plan) -> Section {
         unit: "ns per event, published and handled; a biased Select starves later channels",
         rows,
         targets,
+        ..Section::default()
     }
 }

@@ -5,7 +5,9 @@ use ringbus::WaitStrategy::{Park, Spin};
 use crate::duet::{self, EVENTS, Entry, Lineup, one_way, only};
 use crate::halves::Load;
 use crate::peers::disruptor::{self, ALL};
-use crate::peers::{control, crossbeam, crossfire, flume, kanal, ringbus as ours, tokio};
+use crate::peers::{
+    control, crossbeam, crossfire, flume, kanal, mpsc, ringbus as ours, thingbuf, tokio,
+};
 use crate::plan::Plan;
 use crate::report::{Section, Target};
 
@@ -24,6 +26,9 @@ pub fn run(plan: &mut Plan) -> Section {
         ("crossbeam-channel", "send, recv", || one_way(crossbeam::blocking())),
         ("crossfire mpsc", "try_send, try_recv", || one_way(crossfire::mpsc_trying())),
         ("crossfire mpsc", "send, recv", || one_way(crossfire::mpsc_blocking())),
+        ("std mpsc", "try_send, try_recv", || one_way(mpsc::trying())),
+        ("std mpsc", "send, recv", || one_way(mpsc::blocking())),
+        ("thingbuf", "try_send_ref, try_recv_ref", || one_way(thingbuf::by_reference())),
         ("kanal", "try_send, try_recv", || one_way(kanal::one_by_one())),
         ("kanal", "try_send, drain_into", || one_way(kanal::draining())),
         ("flume", "try_send, try_recv", || one_way(flume::one_by_one())),
@@ -43,5 +48,6 @@ pub fn run(plan: &mut Plan) -> Section {
         unit: "ns per event",
         rows,
         targets,
+        ..Section::default()
     }
 }

@@ -36,6 +36,7 @@ pub fn run(plan: &mut Plan) -> Section {
         unit: "ns per event",
         rows,
         targets,
+        ..Section::default()
     }
 }
 
@@ -196,12 +197,7 @@ impl<S: Share> Half for Working<S> {
         let mut looks = Looks::default();
         self.until += job.count;
         self.work_until_done(&mut looks);
-        Outcome {
-            began,
-            ended: Instant::now(),
-            looks,
-            measured: None,
-        }
+        Outcome::span(began, Instant::now(), looks)
     }
 }
 
@@ -222,7 +218,7 @@ impl<O: Offer, S: Share> Half for Publishing<O, S> {
         self.working.work_until_done(&mut looks);
         let ended = Instant::now();
         for sequence in job.first..end {
-            self.sum = self.sum.wrapping_add(Event::new(sequence).hash());
+            self.sum = self.sum.wrapping_add(Event::<8>::new(sequence).hash());
         }
         let done = &self.working.done;
         assert_eq!(done.events.load(Ordering::Acquire), self.working.until);
@@ -231,11 +227,6 @@ impl<O: Offer, S: Share> Half for Publishing<O, S> {
             self.sum,
             "events lost, repeated or damaged"
         );
-        Outcome {
-            began,
-            ended,
-            looks,
-            measured: None,
-        }
+        Outcome::span(began, ended, looks)
     }
 }

@@ -52,6 +52,7 @@ pub fn run(plan: &mut Plan) -> Section {
         unit: "ns per event, published and read three times",
         rows,
         targets,
+        ..Section::default()
     }
 }
 

@@ -39,5 +39,6 @@ pub fn run(plan: &mut Plan) -> Section {
         unit: "ns per event of each publisher",
         rows,
         targets,
+        ..Section::default()
     }
 }

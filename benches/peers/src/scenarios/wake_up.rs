@@ -15,6 +15,9 @@ pub fn run(plan: &mut Plan) -> Section {
         ("control", "raw ring, unpark", || {
             asleep::receiving(asleep::parking())
         }),
+        ("event-listener", "raw ring, notify", || {
+            asleep::receiving(asleep::listening())
+        }),
         ("ringbus reactor", "publish, run", || asleep::reactor(1)),
         ("ringbus reactor of 256", "publish, run", || {
             asleep::reactor(256)
@@ -45,5 +48,6 @@ pub fn run(plan: &mut Plan) -> Section {
         unit: "ns, the median of 40 wake-ups in each window; the last column is sleeps per event",
         rows,
         targets,
+        ..Section::default()
     }
 }

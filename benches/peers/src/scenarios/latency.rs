@@ -1,0 +1,174 @@
+//! One publisher on a schedule to one reader: from when an event was due until it was handled.
+
+use ringbus::WaitStrategy::{Park, Spin};
+
+use crate::clock::Clock;
+use crate::duet::{self, Channel, Entry, Lineup, only, timed};
+use crate::halves::{Absent, Due, Load, Schedule};
+use crate::peers::disruptor::{self, ALL};
+use crate::peers::{
+    control, crossbeam, crossfire, flume, kanal, mpsc, ringbus as ours, rtrb, thingbuf,
+};
+use crate::plan::{COPIES, Plan};
+use crate::plot::{Across, Curve, Plot};
+use crate::report::{Section, Target};
+use crate::stats::Row;
+
+/// Events of one window.
+const EVENTS: u64 = 10_000;
+
+/// Shares of the rate that a peer reaches when its publisher never waits for the clock.
+const SHARES: [(f64, &str); 3] = [(0.1, "10 %"), (0.5, "50 %"), (0.8, "80 %")];
+
+/// The peers that ours is held to.
+const PEERS: [&str; 8] = [
+    "rtrb",
+    "disruptor",
+    "crossbeam-channel",
+    "std mpsc",
+    "crossfire spsc",
+    "kanal",
+    "flume",
+    "thingbuf",
+];
+
+/// Measures the scenario.
+pub fn run(plan: &mut Plan) -> Section {
+    let clock = Clock::get();
+    let mut lineup = lineup();
+    let saturated = saturated(&lineup, plan);
+    let slowest = saturated.iter().copied().fold(0.0, f64::max);
+
+    let mut entries = Vec::new();
+    for (channel, (peer, mode, _)) in lineup.iter().enumerate() {
+        let mut entry = |load: &str, nanoseconds: f64| {
+            let rate = 1e3 / nanoseconds;
+            entries.push(Entry {
+                row: Row::new(
+                    format!("{peer} at {load}"),
+                    format!("{mode}, {rate:.2} M/s"),
+                ),
+                channel,
+                load: Load::Open(Schedule {
+                    period: clock.ticks(nanoseconds),
+                    burst: 1,
+                }),
+            });
+        };
+        for (share, name) in SHARES {
+            entry(name, saturated[channel] / share);
+        }
+        entry("one rate", 2.0 * slowest);
+    }
+    let channel = lineup.len();
+    lineup.push(("", "", || Channel::new(Due, Absent)));
+    entries.push(Entry {
+        row: Row::new("no channel at one rate", "the publisher's schedule alone"),
+        channel,
+        load: Load::Open(Schedule {
+            period: clock.ticks(2.0 * slowest),
+            burst: 1,
+        }),
+    });
+    let rows = duet::play(&lineup, entries, EVENTS, plan);
+
+    let tails: Vec<_> = rows.iter().map(Row::tail).collect();
+    let mut targets = Vec::new();
+    for load in ["50 %", "one rate"] {
+        let theirs = PEERS.map(|peer| format!("{peer} at {load}"));
+        let theirs: Vec<_> = theirs.iter().map(String::as_str).collect();
+        for us in ["ringbus", "ringbus Park"] {
+            targets.push(Target::best(
+                &tails,
+                &format!("{us} at {load}"),
+                &theirs,
+                1.0,
+            ));
+        }
+    }
+    let plots = vec![
+        curves(
+            &rows,
+            "50 %",
+            "latency-half-load",
+            "Latency at half of what each peer can carry (ringbus carries the most)",
+        ),
+        curves(
+            &rows,
+            "one rate",
+            "latency-one-rate",
+            "Latency at one rate for all: half of what the slowest can carry",
+        ),
+    ];
+    Section {
+        title: "one publisher on a schedule to one reader that spins: from when an event was due until it was handled",
+        unit: "ns, all windows together; a share is of the peer's own saturated rate with the clock read at both ends, one rate is half of the slowest peer's",
+        rows,
+        targets,
+        plots,
+        ..Section::default()
+    }
+}
+
+/// Returns the nanoseconds per event of each channel when every event is due at once: the clock is read at
+/// both ends as ever.
+fn saturated(lineup: &Lineup, plan: &mut Plan) -> Vec<f64> {
+    let load = Load::Open(Schedule {
+        period: 0.0,
+        burst: 1,
+    });
+    let few = &mut plan.at_most(2 * COPIES);
+    let rows = duet::play(lineup, Entry::each(lineup, load), EVENTS, few);
+    // An interruption only ever makes a window longer.
+    rows.iter().map(|row| row.span(25)).collect()
+}
+
+fn curves(rows: &[Row], load: &str, file: &'static str, title: &'static str) -> Plot {
+    let suffix = format!(" at {load}");
+    // Of a peer with several modes the one that is the fastest in the median.
+    let mut curves: Vec<(Curve, f64)> = Vec::new();
+    for row in rows {
+        let (Some(name), Some(latencies)) = (row.peer.strip_suffix(&suffix), row.latencies())
+        else {
+            continue;
+        };
+        let median = row.percentile(50);
+        let curve = Curve {
+            name: name.to_owned(),
+            points: latencies.curve(),
+        };
+        match curves.iter_mut().find(|(known, _)| known.name == name) {
+            Some(known) if known.1 <= median => {}
+            Some(known) => *known = (curve, median),
+            None => curves.push((curve, median)),
+        }
+    }
+    Plot {
+        file,
+        title,
+        across: Across::Nines,
+        x: "quantile of the latencies",
+        y: "ns from when an event was due until it was handled",
+        curves: curves.into_iter().map(|(curve, _)| curve).collect(),
+    }
+}
+
+#[rustfmt::skip]
+fn lineup() -> Lineup {
+    vec![
+        ("control", "stamped ring", || timed(control::ring::<false>())),
+        ("ringbus", "publish, poll", || timed(only(ours::exclusive::<64>(Spin, 1)))),
+        ("ringbus Park", "publish, poll", || timed(only(ours::exclusive::<64>(Park, 1)))),
+        ("ringbus shared", "publish, poll", || timed(only(ours::shared::<64>(Spin, 1)))),
+        ("rtrb", "push, pop", || timed(rtrb::push_pop())),
+        ("rtrb", "push, read_chunk", || timed(rtrb::push_chunks())),
+        ("disruptor", "publish, poll", || timed(disruptor::single::<ALL, true>())),
+        ("disruptor", "publish, poll, no hint", || timed(disruptor::single::<ALL, false>())),
+        ("crossbeam-channel", "try_send, try_recv", || timed(crossbeam::trying())),
+        ("std mpsc", "try_send, try_recv", || timed(mpsc::trying())),
+        ("crossfire spsc", "try_send, try_recv", || timed(crossfire::spsc_trying())),
+        ("kanal", "try_send, try_recv", || timed(kanal::one_by_one())),
+        ("flume", "try_send, drain", || timed(flume::draining())),
+        ("thingbuf", "try_send_ref, try_recv_ref", || timed(thingbuf::by_reference())),
+    ]
+}

@@ -37,7 +37,7 @@ use serde_json::{Value, json};
 use crate::clock::Clock;
 use crate::machine::{Jitter, Ticks};
 use crate::plan::{COPIES, Plan};
-use crate::report::Section;
+use crate::report::{MARKDOWN, Section};
 use crate::shuffle::Shuffle;
 
 const HELP: &str = "\
@@ -45,7 +45,7 @@ Measures ringbus against its peers.
 
   --quick        a few windows only: shows that all works, measures nothing
   --only NAME    one scenario; may be repeated
-  --out DIR      writes results.json, with all windows, and the plots to DIR
+  --out DIR      writes results.json, with all windows, targets.md and the plots to DIR
   --windows N    the windows of each row
   --pace NS      the work before each event of a caught-up row
   --seed N       the order of the windows, taken from the clock unless given";
@@ -244,7 +244,13 @@ fn write(
     below: &str,
 ) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(directory)?;
-    fs::write(directory.join("results.json"), format!("{json:#}\n"))?;
+    fs::write(directory.join("results.json"), format!("{json}\n"))?;
+    let lines = sections
+        .iter()
+        .flat_map(|(name, section)| section.markdown(name));
+    let lines: Vec<_> = lines.collect();
+    let table = format!("{below}\n\n{MARKDOWN}\n{}\n", lines.join("\n"));
+    fs::write(directory.join("targets.md"), table)?;
     for plot in sections.iter().flat_map(|(_, section)| &section.plots) {
         plot.write(directory, below)?;
     }

@@ -119,7 +119,8 @@ impl Plot {
         if let Across::Nines = self.across {
             left = 0.0;
         }
-        let (bottom, top) = (bottom.max(0.5) / 1.2, top * 1.2);
+        // Whole decades, so that there is always a number at two lines.
+        let (bottom, top) = (decade(bottom, f64::floor), decade(top, f64::ceil));
         let mut chart = ChartBuilder::on(&area)
             .margin(10)
             .x_label_area_size(48)
@@ -156,7 +157,7 @@ impl Plot {
         for curve in &curves {
             let style = style(&curve.name);
             let places = curve.points.iter();
-            let places = places.map(|&(x, y)| (self.across.place(x), y.max(0.5)));
+            let places = places.map(|&(x, y)| (self.across.place(x), y.max(bottom)));
             chart.draw_series(LineSeries::new(places.clone(), style))?;
             let size = if is_ours(&curve.name) { 4 } else { 3 };
             chart.draw_series(places.map(|place| Circle::new(place, size, style.filled())))?;
@@ -174,6 +175,11 @@ impl Plot {
         root.present()?;
         Ok(())
     }
+}
+
+/// Returns the power of ten below or above a value.
+fn decade(value: f64, round: fn(f64) -> f64) -> f64 {
+    10_f64.powf(round(value.max(0.1).log10()))
 }
 
 fn last(curve: &Curve) -> f64 {

@@ -129,8 +129,13 @@ impl Target {
     }
 }
 
+/// The head of a table of targets in Markdown.
+pub const MARKDOWN: &str = "\
+| scenario | ours | held to | target | lower quartile | median (95 %) | |
+|-|-|-|-|-|-|-|";
+
 /// The head of a table of targets.
-pub const TARGETS: &str = "  verdict   p25    p50   (95 % of medians)   target   ours / theirs";
+const TARGETS: &str = "  verdict   p25    p50   (95 % of medians)   target   ours / theirs";
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -160,6 +165,30 @@ impl fmt::Display for Target {
     }
 }
 
+impl Target {
+    /// Returns the target as a line of a table in Markdown.
+    pub fn markdown(&self, scenario: &str) -> String {
+        let Self {
+            ours,
+            theirs,
+            quartile,
+            median,
+            interval: [low, high],
+            at_most,
+            ..
+        } = self;
+        let unit = match self.kind {
+            Kind::Ratio => "",
+            Kind::Added => " of what is added",
+            Kind::Difference => " ns more",
+        };
+        let verdict = if self.met() { "ok" } else { "**miss**" };
+        format!(
+            "| {scenario} | {ours} | {theirs} | ≤ {at_most}{unit} | {quartile:.3} | {median:.3} ({low:.3} to {high:.3}) | {verdict} |"
+        )
+    }
+}
+
 /// A number that is no time.
 #[derive(Debug)]
 pub struct Figure {
@@ -184,6 +213,18 @@ impl Figure {
             "at_most": self.at_most,
             "met": self.met(),
         })
+    }
+}
+
+impl Figure {
+    /// Returns the figure as a line of a table in Markdown, if anything is asked of it.
+    pub fn markdown(&self, scenario: &str) -> Option<String> {
+        let verdict = if self.met()? { "ok" } else { "**miss**" };
+        let (what, value, unit) = (&self.what, self.value, self.unit);
+        let at_most = self.at_most?;
+        Some(format!(
+            "| {scenario} | {what} | | ≤ {at_most} {unit} | | {value:.0} {unit} | {verdict} |"
+        ))
     }
 }
 
@@ -221,9 +262,29 @@ impl Section {
         self.targets.iter().map(Target::met).chain(figures)
     }
 
+    /// Returns the lines of a table of the targets, in Markdown.
+    pub fn markdown(&self, name: &str) -> Vec<String> {
+        let targets = self.targets.iter().map(|target| target.markdown(name));
+        let figures = self.figures.iter().filter_map(|f| f.markdown(name));
+        targets.chain(figures).collect()
+    }
+
+    /// Returns the median of a row as a multiple of the fastest control's under the same load: the one whose
+    /// name ends as that of the row does.
+    fn to_control(&self, row: &Row) -> Option<f64> {
+        let load = |control: &&Row| {
+            let load = control.peer.strip_prefix("control")?;
+            row.peer.ends_with(load).then_some(load.len())
+        };
+        let closest = self.rows.iter().filter_map(|r| load(&r)).max()?;
+        let controls = self.rows.iter().filter(|r| load(r) == Some(closest));
+        let fastest = controls.map(|r| r.percentile(50)).min_by(f64::total_cmp)?;
+        (fastest >= NOTHING).then(|| row.percentile(50) / fastest)
+    }
+
     /// Returns the section for a program to read.
     pub fn json(&self, name: &str) -> Value {
-        let rows: Vec<_> = self.rows.iter().map(row_json).collect();
+        let rows: Vec<_> = self.rows.iter().map(|row| self.row_json(row)).collect();
         let targets: Vec<_> = self.targets.iter().map(Target::json).collect();
         let figures: Vec<_> = self.figures.iter().map(Figure::json).collect();
         json!({
@@ -235,24 +296,6 @@ impl Section {
             "figures": figures,
         })
     }
-}
-
-fn row_json(row: &Row) -> Value {
-    let mut value = json!({
-        "peer": row.peer,
-        "mode": row.mode,
-        "p5": row.percentile(5),
-        "p25": row.percentile(25),
-        "p50": row.percentile(50),
-        "above_ten_times_p5": row.noise(),
-        "events_per_look": row.burst(),
-        "empty_looks_per_event": row.empty(),
-        "windows": row.windows(),
-    });
-    if let Some(latencies) = row.latencies() {
-        value["latencies"] = latencies.json();
-    }
-    value
 }
 
 impl fmt::Display for Section {
@@ -277,20 +320,42 @@ impl fmt::Display for Section {
 }
 
 impl Section {
+    fn row_json(&self, row: &Row) -> Value {
+        let windows = row.windows().iter();
+        let hundredths = windows.map(|window| (window * 100.0).round() / 100.0);
+        let mut value = json!({
+            "peer": row.peer,
+            "mode": row.mode,
+            "p5": row.percentile(5),
+            "p25": row.percentile(25),
+            "p50": row.percentile(50),
+            "to_control": self.to_control(row),
+            "above_ten_times_p5": row.noise(),
+            "events_per_look": row.burst(),
+            "empty_looks_per_event": row.empty(),
+            "windows": hundredths.collect::<Vec<_>>(),
+        });
+        if let Some(latencies) = row.latencies() {
+            value["latencies"] = latencies.json();
+        }
+        value
+    }
+
     fn times(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "  {:<34} {:<34} {:>8} {:>8} {:>9} {:>7} {:>12}",
-            "", "mode", "p25", "p50", "> 10 p5", "burst", "empty/event"
+            "  {:<34} {:<34} {:>8} {:>8} {:>9} {:>9} {:>7} {:>12}",
+            "", "mode", "p25", "p50", "x control", "> 10 p5", "burst", "empty/event"
         )?;
         for row in &self.rows {
             writeln!(
                 f,
-                "  {:<34} {:<34} {:>8.1} {:>8.1} {:>7.1} % {:>7.1} {:>12.2}",
+                "  {:<34} {:<34} {:>8.1} {:>8.1} {:>9} {:>7.1} % {:>7.1} {:>12.2}",
                 row.peer,
                 row.mode,
                 row.percentile(25),
                 row.percentile(50),
+                multiple(self.to_control(row)),
                 row.noise() * 100.0,
                 row.burst(),
                 row.empty()
@@ -304,7 +369,7 @@ impl Section {
         for (_, name) in QUANTILES {
             write!(f, " {name:>9}")?;
         }
-        writeln!(f)?;
+        writeln!(f, " {:>9}", "x control")?;
         for row in &self.rows {
             let Some(latencies) = row.latencies() else {
                 continue;
@@ -319,8 +384,12 @@ impl Section {
             for (quantile, _) in QUANTILES {
                 write!(f, " {:>9}", latencies.quantile(quantile))?;
             }
-            writeln!(f)?;
+            writeln!(f, " {:>9}", multiple(self.to_control(row)))?;
         }
         Ok(())
     }
+}
+
+fn multiple(ratio: Option<f64>) -> String {
+    ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"))
 }

@@ -34,6 +34,12 @@ pub fn run(plan: &mut Plan) -> Section {
         channel: lineup.len(),
         load: pace,
     });
+    let row = Row::new("empty loop", "events made, no channel");
+    entries.push(Entry {
+        row,
+        channel: lineup.len(),
+        load: Load::Flat,
+    });
     lineup.push(("", "", || {
         Channel::new(Sending::<_, 8>(control::Nowhere), Absent)
     }));
@@ -42,7 +48,8 @@ pub fn run(plan: &mut Plan) -> Section {
     let (mut flat, caught_up): (Vec<_>, Vec<_>) = rows
         .into_iter()
         .partition(|row| !row.peer.ends_with(" caught up"));
-    let work = flat.pop().expect("the work is the last row");
+    let empty = flat.pop().expect("the empty loop is the last row");
+    let work = flat.pop().expect("the work comes before it");
     let pace = work.percentile(50);
     let mut rows = flat;
     rows.extend(caught_up.iter().map(|row| row.less(pace)));
@@ -54,7 +61,7 @@ pub fn run(plan: &mut Plan) -> Section {
         targets.push(Target::new(&rows, us, "crossbeam-channel", 1.0 / 3.0));
         targets.push(Target::new(&rows, &format!("{us} caught up"), us, 2.0));
     }
-    rows.push(work);
+    rows.extend([work, empty]);
     Section {
         title: "one exclusive publisher to one reader, one event at a time",
         unit: "ns per event; a caught-up row is less the work that paces it, which overlaps with it",

@@ -10,7 +10,7 @@ use ringbus::Bus;
 
 use crate::memory;
 use crate::plan::Plan;
-use crate::report::{Figure, Section, Target};
+use crate::report::{Figure, Section};
 use crate::shuffle::Shuffle;
 use crate::solo::{self, Entry, Window};
 
@@ -73,18 +73,10 @@ pub fn run(plan: &mut Plan) -> Section {
         ));
     }
     let rows = solo::play(entries, plan);
-    let targets = TOPICS.map(|count| {
-        let (ours, control) = (
-            format!("ringbus, 1 of {count}"),
-            format!("control, 1 of {count}"),
-        );
-        Target::new(&rows, &ours, &control, 2.0)
-    });
     Section {
         title: "a bus with 10, 1,000, 100,000 idle topics: their memory, and a topic found by its name and type",
         unit: "ns per look-up of a random name; the handle that is found is dropped at once",
         rows,
-        targets: targets.into(),
         figures,
         ..Section::default()
     }

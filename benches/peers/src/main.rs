@@ -69,7 +69,7 @@ fn options() -> Result<Options, lexopt::Error> {
     let mut options = Options {
         only: Vec::new(),
         out: None,
-        windows: 10 * COPIES,
+        windows: 20 * COPIES,
         pace: 250.0,
         seed: clock.map_or(0, |since| since.as_nanos() as u64),
     };

@@ -20,6 +20,9 @@ const EVENTS: u64 = 10_000;
 /// Shares of the rate that a peer reaches when its publisher never waits for the clock.
 const SHARES: [(f64, &str); 3] = [(0.1, "10 %"), (0.5, "50 %"), (0.8, "80 %")];
 
+/// The share of the high rate's time that a peer may need for an event, to be measured at it.
+const CARRIED: f64 = 0.9;
+
 /// The peers that ours is held to.
 const PEERS: [&str; 8] = [
     "rtrb",
@@ -38,6 +41,10 @@ pub fn run(plan: &mut Plan) -> Section {
     let mut lineup = lineup();
     let saturated = saturated(&lineup, plan);
     let slowest = saturated.iter().copied().fold(0.0, f64::max);
+    let peers = lineup.iter().zip(&saturated);
+    let peers = peers.filter(|((peer, ..), _)| PEERS.contains(peer));
+    let fastest = peers.map(|(_, &time)| time).fold(f64::MAX, f64::min);
+    let (low, high) = (2.0 * slowest, 2.0 * fastest);
 
     let mut entries = Vec::new();
     for (channel, (peer, mode, _)) in lineup.iter().enumerate() {
@@ -58,23 +65,32 @@ pub fn run(plan: &mut Plan) -> Section {
         for (share, name) in SHARES {
             entry(name, saturated[channel] / share);
         }
-        entry("one rate", 2.0 * slowest);
+        entry("low rate", low);
+        // Who cannot carry it would only show how long its queue is.
+        if saturated[channel] <= CARRIED * high {
+            entry("high rate", high);
+        }
     }
     let channel = lineup.len();
     lineup.push(("", "", || Channel::new(Due, Absent)));
-    entries.push(Entry {
-        row: Row::new("no channel at one rate", "the publisher's schedule alone"),
-        channel,
-        load: Load::Open(Schedule {
-            period: clock.ticks(2.0 * slowest),
-            burst: 1,
-        }),
-    });
+    for (load, nanoseconds) in [("low rate", low), ("high rate", high)] {
+        entries.push(Entry {
+            row: Row::new(
+                format!("no channel at {load}"),
+                format!("the schedule alone, {:.2} M/s", 1e3 / nanoseconds),
+            ),
+            channel,
+            load: Load::Open(Schedule {
+                period: clock.ticks(nanoseconds),
+                burst: 1,
+            }),
+        });
+    }
     let rows = duet::play(&lineup, entries, EVENTS, plan);
 
     let tails: Vec<_> = rows.iter().map(Row::tail).collect();
     let mut targets = Vec::new();
-    for load in ["50 %", "one rate"] {
+    for load in ["50 %", "low rate", "high rate"] {
         let theirs = PEERS.map(|peer| format!("{peer} at {load}"));
         let theirs: Vec<_> = theirs.iter().map(String::as_str).collect();
         for us in ["ringbus", "ringbus Park"] {
@@ -91,18 +107,24 @@ pub fn run(plan: &mut Plan) -> Section {
             &rows,
             "50 %",
             "latency-half-load",
-            "Latency at half of what each peer can carry (ringbus carries the most)",
+            "Latency at half of what each peer itself can carry",
         ),
         curves(
             &rows,
-            "one rate",
-            "latency-one-rate",
+            "low rate",
+            "latency-low-rate",
             "Latency at one rate for all: half of what the slowest can carry",
+        ),
+        curves(
+            &rows,
+            "high rate",
+            "latency-high-rate",
+            "Latency at one rate: half of what the fastest peer can carry, for those who carry it",
         ),
     ];
     Section {
         title: "one publisher on a schedule to one reader that spins: from when an event was due until it was handled",
-        unit: "ns, all windows together; a share is of the peer's own saturated rate with the clock read at both ends, one rate is half of the slowest peer's",
+        unit: "ns, all windows together; a share is of the peer's own saturated rate with the clock read at both ends, the low rate is half of the slowest channel's, the high rate half of the fastest peer's other than ringbus",
         rows,
         targets,
         plots,
@@ -133,11 +155,16 @@ fn curves(rows: &[Row], load: &str, file: &'static str, title: &'static str) -> 
             continue;
         };
         let median = row.percentile(50);
+        // The mode ends with the rate.
+        let rate = row.mode.rsplit(", ").next().unwrap_or_default();
         let curve = Curve {
-            name: name.to_owned(),
+            name: format!("{name}, {rate}"),
             points: latencies.curve(),
         };
-        match curves.iter_mut().find(|(known, _)| known.name == name) {
+        match curves
+            .iter_mut()
+            .find(|(known, _)| known.name.starts_with(&format!("{name}, ")))
+        {
             Some(known) if known.1 <= median => {}
             Some(known) => *known = (curve, median),
             None => curves.push((curve, median)),

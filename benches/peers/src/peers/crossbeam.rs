@@ -25,7 +25,12 @@ pub fn senders(count: usize) -> (Vec<TrySend>, TryRecv) {
 
 /// Creates a channel whose ends block.
 pub fn blocking() -> (Send, Recv) {
-    let (sender, receiver) = crossbeam_channel::bounded(CAPACITY);
+    blocking_of(CAPACITY)
+}
+
+/// As [`blocking`], for events of any size.
+pub fn blocking_of<const WORDS: usize>(capacity: usize) -> (Send<WORDS>, Recv<WORDS>) {
+    let (sender, receiver) = crossbeam_channel::bounded(capacity);
     (Send(sender), Recv(receiver))
 }
 

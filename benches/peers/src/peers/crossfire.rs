@@ -30,7 +30,14 @@ pub fn spsc_trying_of<const WORDS: usize>(
 
 /// Creates a channel for one producer whose ends block.
 pub fn spsc_blocking() -> (Send<SpscTx>, Recv<SpscRx>) {
-    let (TrySend(sender), TryRecv(receiver)) = spsc_trying();
+    spsc_blocking_of(CAPACITY)
+}
+
+/// As [`spsc_blocking`], for events of any size.
+pub fn spsc_blocking_of<const WORDS: usize>(
+    capacity: usize,
+) -> (Send<SpscTx<WORDS>>, Recv<SpscRx<WORDS>>) {
+    let (TrySend(sender), TryRecv(receiver)) = spsc_trying_of(capacity);
     (Send(sender), Recv(receiver))
 }
 

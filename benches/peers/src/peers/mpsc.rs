@@ -18,7 +18,12 @@ pub fn trying_of<const WORDS: usize>(capacity: usize) -> (TrySend<WORDS>, TryRec
 
 /// Creates a channel whose ends block.
 pub fn blocking() -> (Send, Recv) {
-    let (sender, receiver) = mpsc::sync_channel(CAPACITY);
+    blocking_of(CAPACITY)
+}
+
+/// As [`blocking`], for events of any size.
+pub fn blocking_of<const WORDS: usize>(capacity: usize) -> (Send<WORDS>, Recv<WORDS>) {
+    let (sender, receiver) = mpsc::sync_channel(capacity);
     (Send(sender), Recv(receiver))
 }
 
@@ -54,21 +59,21 @@ impl<const WORDS: usize> halves::Receiver<WORDS> for TryRecv<WORDS> {
 }
 
 /// `send`, which blocks.
-pub struct Send(SyncSender<Event>);
+pub struct Send<const WORDS: usize = 8>(SyncSender<Event<WORDS>>);
 
-impl halves::Sender for Send {
+impl<const WORDS: usize> halves::Sender<WORDS> for Send<WORDS> {
     #[inline(always)]
-    fn send(&mut self, event: Event) {
+    fn send(&mut self, event: Event<WORDS>) {
         self.0.send(event).expect("the receiver is there");
     }
 }
 
 /// `recv`, which blocks.
-pub struct Recv(Receiver<Event>);
+pub struct Recv<const WORDS: usize = 8>(Receiver<Event<WORDS>>);
 
-impl halves::Receiver for Recv {
+impl<const WORDS: usize> halves::Receiver<WORDS> for Recv<WORDS> {
     #[inline(always)]
-    fn receive(&mut self, mut each: impl FnMut(&Event)) -> usize {
+    fn receive(&mut self, mut each: impl FnMut(&Event<WORDS>)) -> usize {
         each(&self.0.recv().expect("the sender is there"));
         1
     }

@@ -5,7 +5,7 @@ use ringbus::WaitStrategy::{Park, Spin};
 use crate::duet::{self, EVENTS, Entry, Lineup, one_way, only};
 use crate::halves::Load;
 use crate::peers::disruptor::{self, ALL};
-use crate::peers::{control, crossbeam, ringbus as ours, rtrb};
+use crate::peers::{control, crossbeam, multiqueue2, ringbus as ours, rtrb};
 use crate::plan::Plan;
 use crate::report::{Section, Target};
 
@@ -29,6 +29,7 @@ pub fn run(plan: &mut Plan) -> Section {
         ("disruptor multi", "batch_publish, take(64)", || one_way(disruptor::multi::<64, true>())),
         ("disruptor multi", "batch_publish, poll, no hint", || one_way(disruptor::multi::<ALL, false>())),
         ("crossbeam-channel", "try_send one by one, try_recv", || one_way(crossbeam::trying())),
+        ("multiqueue2", "try_send one by one, try_recv_view", || one_way(only(multiqueue2::fan_out(1)))),
         ("crossbeam-channel", "send one by one, recv", || one_way(crossbeam::blocking())),
     ];
     let entries = Entry::each(&lineup, Load::Batched);

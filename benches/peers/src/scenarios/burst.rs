@@ -7,7 +7,7 @@ use crate::duet::{self, Channel, Entry, Lineup, only, timed};
 use crate::halves::{Absent, Due, Load, Schedule};
 use crate::peers::disruptor::{self, ALL};
 use crate::peers::{
-    control, crossbeam, crossfire, flume, kanal, mpsc, ringbus as ours, rtrb, thingbuf,
+    control, crossbeam, crossfire, flume, kanal, mpsc, multiqueue2, ringbus as ours, rtrb, thingbuf,
 };
 use crate::plan::Plan;
 use crate::report::{Section, Target};
@@ -23,7 +23,7 @@ const PERIOD: f64 = 100_000.0;
 const COUNT: u64 = 40;
 
 /// The peers that ours is held to.
-const PEERS: [&str; 8] = [
+const PEERS: [&str; 9] = [
     "rtrb",
     "disruptor",
     "crossbeam-channel",
@@ -32,6 +32,7 @@ const PEERS: [&str; 8] = [
     "kanal",
     "flume",
     "thingbuf",
+    "multiqueue2",
 ];
 
 /// Measures the scenario.
@@ -80,10 +81,15 @@ fn lineup() -> Lineup {
         ("rtrb", "push, read_chunk", || timed(rtrb::push_chunks())),
         ("disruptor", "publish, poll", || timed(disruptor::single::<ALL, true>())),
         ("crossbeam-channel", "try_send, try_recv", || timed(crossbeam::trying())),
+        ("crossbeam-channel", "send, recv", || timed(crossbeam::blocking())),
         ("std mpsc", "try_send, try_recv", || timed(mpsc::trying())),
+        ("std mpsc", "send, recv", || timed(mpsc::blocking())),
         ("crossfire spsc", "try_send, try_recv", || timed(crossfire::spsc_trying())),
+        ("crossfire spsc", "send, recv", || timed(crossfire::spsc_blocking())),
         ("kanal", "try_send, drain_into", || timed(kanal::draining())),
+        ("flume", "try_send, try_recv", || timed(flume::one_by_one())),
         ("flume", "try_send, drain", || timed(flume::draining())),
         ("thingbuf", "try_send_ref, try_recv_ref", || timed(thingbuf::by_reference())),
+        ("multiqueue2", "try_send, try_recv_view", || timed(only(multiqueue2::fan_out(1)))),
     ]
 }

@@ -7,7 +7,7 @@ use crate::duet::{self, Channel, Entry, Lineup, only, timed};
 use crate::halves::{Absent, Due, Load, Schedule};
 use crate::peers::disruptor::{self, ALL};
 use crate::peers::{
-    control, crossbeam, crossfire, flume, kanal, mpsc, ringbus as ours, rtrb, thingbuf,
+    control, crossbeam, crossfire, flume, kanal, mpsc, multiqueue2, ringbus as ours, rtrb, thingbuf,
 };
 use crate::plan::{COPIES, Plan};
 use crate::plot::{Across, Curve, Plot};
@@ -24,7 +24,7 @@ const SHARES: [(f64, &str); 3] = [(0.1, "10 %"), (0.5, "50 %"), (0.8, "80 %")];
 const CARRIED: f64 = 0.9;
 
 /// The peers that ours is held to.
-const PEERS: [&str; 8] = [
+const PEERS: [&str; 9] = [
     "rtrb",
     "disruptor",
     "crossbeam-channel",
@@ -33,6 +33,7 @@ const PEERS: [&str; 8] = [
     "kanal",
     "flume",
     "thingbuf",
+    "multiqueue2",
 ];
 
 /// Measures the scenario.
@@ -192,10 +193,16 @@ fn lineup() -> Lineup {
         ("disruptor", "publish, poll", || timed(disruptor::single::<ALL, true>())),
         ("disruptor", "publish, poll, no hint", || timed(disruptor::single::<ALL, false>())),
         ("crossbeam-channel", "try_send, try_recv", || timed(crossbeam::trying())),
+        ("crossbeam-channel", "send, recv", || timed(crossbeam::blocking())),
         ("std mpsc", "try_send, try_recv", || timed(mpsc::trying())),
+        ("std mpsc", "send, recv", || timed(mpsc::blocking())),
         ("crossfire spsc", "try_send, try_recv", || timed(crossfire::spsc_trying())),
+        ("crossfire spsc", "send, recv", || timed(crossfire::spsc_blocking())),
         ("kanal", "try_send, try_recv", || timed(kanal::one_by_one())),
+        ("kanal", "try_send, drain_into", || timed(kanal::draining())),
+        ("flume", "try_send, try_recv", || timed(flume::one_by_one())),
         ("flume", "try_send, drain", || timed(flume::draining())),
         ("thingbuf", "try_send_ref, try_recv_ref", || timed(thingbuf::by_reference())),
+        ("multiqueue2", "try_send, try_recv_view", || timed(only(multiqueue2::fan_out(1)))),
     ]
 }

@@ -7,7 +7,7 @@ use crate::event::CAPACITY;
 use crate::halves::{Absent, Load, Sending};
 use crate::peers::disruptor::{self, ALL};
 use crate::peers::{
-    control, crossbeam, crossfire, flume, kanal, mpsc, ringbus as ours, rtrb, thingbuf,
+    control, crossbeam, crossfire, flume, kanal, mpsc, multiqueue2, ringbus as ours, rtrb, thingbuf,
 };
 use crate::plan::Plan;
 use crate::plot::{Across, Curve, Plot};
@@ -22,7 +22,7 @@ const SIZES: [usize; 7] = [8, 24, 56, 64, 256, 1024, 4096];
 const SMALL: usize = 64;
 
 /// The peers that ours is held to.
-const PEERS: [&str; 8] = [
+const PEERS: [&str; 9] = [
     "rtrb",
     "disruptor",
     "crossbeam-channel",
@@ -31,6 +31,7 @@ const PEERS: [&str; 8] = [
     "kanal",
     "flume",
     "thingbuf",
+    "multiqueue2",
 ];
 
 /// Measures the scenario.
@@ -132,11 +133,15 @@ fn lineup<const WORDS: usize>() -> Lineup {
         ("disruptor", "publish, poll", || one_way(disruptor::single_of::<ALL, true, WORDS>(CAPACITY))),
         ("disruptor", "publish, take(64)", || one_way(disruptor::single_of::<64, true, WORDS>(CAPACITY))),
         ("crossbeam-channel", "try_send, try_recv", || one_way(crossbeam::trying_of::<WORDS>(CAPACITY))),
+        ("crossbeam-channel", "send, recv", || one_way(crossbeam::blocking_of::<WORDS>(CAPACITY))),
         ("std mpsc", "try_send, try_recv", || one_way(mpsc::trying_of::<WORDS>(CAPACITY))),
+        ("std mpsc", "send, recv", || one_way(mpsc::blocking_of::<WORDS>(CAPACITY))),
         ("crossfire spsc", "try_send, try_recv", || one_way(crossfire::spsc_trying_of::<WORDS>(CAPACITY))),
+        ("crossfire spsc", "send, recv", || one_way(crossfire::spsc_blocking_of::<WORDS>(CAPACITY))),
         ("kanal", "try_send, drain_into", || one_way(kanal::draining_of::<WORDS>(CAPACITY))),
         ("flume", "try_send, drain", || one_way(flume::draining_of::<WORDS>(CAPACITY))),
         ("thingbuf", "try_send_ref, try_recv_ref", || one_way(thingbuf::by_reference_of::<WORDS>(CAPACITY))),
+        ("multiqueue2", "try_send, try_recv_view", || one_way(only(multiqueue2::fan_out_of::<WORDS>(CAPACITY, 1)))),
         ("work alone", "no channel", || Channel::new(Sending::<_, WORDS>(control::Nowhere), Absent)),
     ]
 }

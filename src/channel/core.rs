@@ -23,7 +23,7 @@ use crate::sync::{
 /// A topic: its ring, once somebody listens, and who publishes and subscribes.
 #[derive(Debug)]
 pub(crate) struct Core<T> {
-    name: Option<Box<str>>,
+    pub(super) name: Option<std::sync::Arc<str>>,
     settings: Settings,
     barrier: Barrier,
     /// What its ring shares with those of other topics, on a timeline.
@@ -32,8 +32,8 @@ pub(crate) struct Core<T> {
     ring: OnceCell<Arc<Ring<T>>>,
     /// Those that followed; pushed under the lock of the desk.
     pub(super) grown: Latest<Arc<Ring<T>>>,
-    /// Set before the topic is shared, if it is a state.
-    current: OnceCell<Current<T>>,
+    /// Set before the topic is shared, if it is a state. Boxed, as most topics are none.
+    current: OnceCell<Box<Current<T>>>,
     desk: Mutex<Desk>,
     pub(crate) groups: Groups<T>,
     /// Counts as long as there is no ring.
@@ -151,7 +151,7 @@ impl<T> Core<T> {
     ) -> Arc<Self> {
         let barrier = Barrier::of_process();
         Arc::new(Self {
-            name: name.map(Box::from),
+            name: name.map(std::sync::Arc::from),
             settings,
             barrier,
             sequencer,
@@ -188,7 +188,11 @@ impl<T> Core<T> {
         let core = Self::new(name, settings);
         core.desk.lock().exclusive = true;
         let ring = core.ring().expect("a state retains its value");
-        if core.current.set(Current::new(ring, initial)).is_err() {
+        if core
+            .current
+            .set(Box::new(Current::new(ring, initial)))
+            .is_err()
+        {
             unreachable!("nobody else has the topic yet");
         }
         core
@@ -197,7 +201,7 @@ impl<T> Core<T> {
     /// The current value, if the topic is a state.
     #[inline]
     pub(crate) fn current(&self) -> Option<&Current<T>> {
-        self.current.get()
+        self.current.get().map(Box::as_ref)
     }
 
     pub(crate) fn name(&self) -> Option<&str> {

@@ -1,6 +1,6 @@
 //! The observers of a topic, and the walk that calls them.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{self, Cell};
 use std::fmt;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -11,8 +11,8 @@ use super::system::Wire;
 use super::system_event::{ListenerKind, ListenerName, SystemChange};
 use crate::ring::Loan;
 use crate::sync::{
-    Arc, AtomicU64, Barrier, Borrower, Counter, Early, Lender, Mutex, Ordering, Visit, contain,
-    walks,
+    Arc, AtomicU64, Barrier, Borrower, Counter, Early, Lender, Mutex, OnceCell, Ordering, Visit,
+    contain, walks,
 };
 
 /// How deep publishes may be nested in observers on one thread, over all topics.
@@ -28,7 +28,9 @@ pub(crate) struct Observers<T> {
     /// `{ dead letters: 1 bit, missed letters: 1 bit, version of the list: 62 bits }`, 0 while nobody observes: all
     /// that a publish looks at then.
     word: AtomicU64,
-    lender: Arc<Lender>,
+    barrier: Barrier,
+    /// Made for the first observer, as most topics have none.
+    lender: OnceCell<Arc<Lender>>,
     desk: Mutex<Desk<T>>,
     wire: Early<Arc<Wire>>,
 }
@@ -118,14 +120,15 @@ pub(crate) struct Walker<T> {
     borrower: Borrower,
     list: Cell<Option<Arc<List<T>>>>,
     /// For publishes inside of the walk; kept, so that the next time allocates nothing.
-    nested: OnceCell<Box<Walker<T>>>,
+    nested: cell::OnceCell<Box<Walker<T>>>,
 }
 
 impl<T> Observers<T> {
     pub(crate) fn new(barrier: Barrier) -> Self {
         Self {
             word: AtomicU64::new(0),
-            lender: Lender::new(barrier),
+            barrier,
+            lender: OnceCell::new(),
             desk: Mutex::new(Desk {
                 list: Arc::new(List {
                     version: 0,
@@ -142,6 +145,10 @@ impl<T> Observers<T> {
     /// Has them tell their bus; before anybody else has the topic.
     pub(super) fn set_wire(&self, wire: &Arc<Wire>) {
         let _ = self.wire.set(Arc::clone(wire));
+    }
+
+    fn lender(&self) -> &Arc<Lender> {
+        self.lender.get_or_init(|| Lender::new(self.barrier))
     }
 
     /// Whether anybody observes, or wants what nobody listens to or what is missed.
@@ -180,7 +187,7 @@ impl<T> Observers<T> {
     pub(crate) fn add(&self, facts: Facts, closure: Closure<T>) -> Arc<Entry<T>> {
         let entry = Arc::new(Entry {
             facts,
-            closure: Loan::new(&self.lender, closure),
+            closure: Loan::new(self.lender(), closure),
         });
         self.change(|entries| {
             let priority = entry.facts.priority;
@@ -246,9 +253,9 @@ impl<T> Observers<T> {
 
     pub(crate) fn walker(&self) -> Walker<T> {
         Walker {
-            borrower: Borrower::new(&self.lender),
+            borrower: Borrower::new(self.lender()),
             list: Cell::new(None),
-            nested: OnceCell::new(),
+            nested: cell::OnceCell::new(),
         }
     }
 

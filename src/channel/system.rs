@@ -233,7 +233,7 @@ impl<T> Core<T> {
         }
         let wire = Arc::new(Wire {
             system: Arc::clone(system),
-            topic: TopicName::of::<T>(self.name()),
+            topic: TopicName::of::<T>(self.name.clone()),
             blocked: Mutex::new(Throttle::default()),
         });
         self.observers.set_wire(&wire);

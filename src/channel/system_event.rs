@@ -254,9 +254,9 @@ pub enum WorkerEnd {
 }
 
 impl TopicName {
-    pub(crate) fn of<T>(name: Option<&str>) -> Self {
+    pub(crate) fn of<T>(name: Option<Arc<str>>) -> Self {
         Self {
-            name: name.map(Arc::from),
+            name,
             type_name: std::any::type_name::<T>(),
         }
     }

@@ -1,7 +1,7 @@
 //! The sequences of a topic that nobody has subscribed to yet.
 
 use crate::ring::MAX_SEQUENCE;
-use crate::sync::{AtomicU64, Barrier, CachePadded, Counter, Ordering};
+use crate::sync::{AtomicU64, Barrier, Counter, Ordering};
 
 /// Hands out sequences until the ring does.
 ///
@@ -17,7 +17,7 @@ use crate::sync::{AtomicU64, Barrier, CachePadded, Counter, Ordering};
 /// the ring hands out again. What a publisher took in vain counts as nothing.
 #[derive(Debug)]
 pub(crate) struct Unheard {
-    next: CachePadded<AtomicU64>,
+    next: AtomicU64,
     /// 0 while sequences are handed out.
     state: AtomicU64,
     void: Counter,
@@ -38,7 +38,7 @@ pub(crate) struct Seal<'a> {
 impl Unheard {
     pub(crate) fn new(first: u64, barrier: Barrier) -> Self {
         Self {
-            next: CachePadded::new(AtomicU64::new(first)),
+            next: AtomicU64::new(first),
             state: AtomicU64::new(0),
             void: Counter::default(),
             barrier,

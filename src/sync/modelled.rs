@@ -100,6 +100,15 @@ impl<T> OnceCell<T> {
         self.ready.store(true, Ordering::Release);
         Ok(())
     }
+
+    /// `make` must not come to where another thread goes on.
+    pub(crate) fn get_or_init(&self, make: impl FnOnce() -> T) -> &T {
+        self.get().unwrap_or_else(|| {
+            let value = self.value.get_or_init(make);
+            self.ready.store(true, Ordering::Release);
+            value
+        })
+    }
 }
 
 /// A model parks at once: spinning would only multiply its executions.

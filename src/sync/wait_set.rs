@@ -1,6 +1,6 @@
 //! Whoever sleeps until something changes.
 
-use super::{AtomicU32, Barrier, CachePadded, Mutex, Ordering, Waiter};
+use super::{AtomicU32, Barrier, Mutex, Ordering, Waiter};
 
 /// The waiters of one condition, and the word that tells a notifier whether there are any.
 ///
@@ -15,8 +15,9 @@ use super::{AtomicU32, Barrier, CachePadded, Mutex, Ordering, Waiter};
 /// nothing is seen. Every notification wakes all and takes them out: each waiter looks for itself.
 #[derive(Debug)]
 pub(crate) struct WaitSet {
-    /// The length of `waiters`; written under its lock.
-    waiting: CachePadded<AtomicU32>,
+    /// The length of `waiters`; written under its lock. Not padded: only those who go to sleep write here, and what
+    /// has many of these is to be small.
+    waiting: AtomicU32,
     waiters: Mutex<Vec<Waiter>>,
     barrier: Barrier,
 }
@@ -24,7 +25,7 @@ pub(crate) struct WaitSet {
 impl WaitSet {
     pub(crate) fn new(barrier: Barrier) -> Self {
         Self {
-            waiting: CachePadded::new(AtomicU32::new(0)),
+            waiting: AtomicU32::new(0),
             waiters: Mutex::new(Vec::new()),
             barrier,
         }

@@ -1164,8 +1164,5 @@ fn a_bus_snapshot_shows_groups() {
         .lines()
         .find(|line| line.contains("workers (Block, group of 2)"))
         .expect("the group has a line");
-    assert!(
-        line.ends_with("0 returned, 0 redelivered, 0 abandoned"),
-        "{line}"
-    );
+    assert!(!line.contains("returned"), "{line}");
 }

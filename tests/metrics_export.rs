@@ -402,6 +402,7 @@ mod services {
     fn workers_count_under_their_names_one_after_the_other() {
         let (bus, kept) = (Bus::new(), Kept::default());
         let topic = bus.topic::<u32>();
+        kept.export(&bus);
         for round in 1..=3 {
             let mut risk = Reactor::<()>::new();
             risk.on(topic.subscribe(), |_, tick, _| {

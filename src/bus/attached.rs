@@ -12,6 +12,10 @@ pub(crate) trait Attachment: Any + Send + Sync {
     /// The bus has closed, and its topics with it.
     fn close(&self) {}
 
+    /// Numbers will be exported: what those have done who go is to be kept from now on.
+    #[cfg(feature = "metrics")]
+    fn keep_numbers(&self) {}
+
     /// Hands its numbers to the recorder of metrics.
     #[cfg(feature = "metrics")]
     fn export(&self) {}
@@ -24,6 +28,8 @@ pub(crate) struct Attached {
 
 struct Inner {
     closed: bool,
+    #[cfg(feature = "metrics")]
+    exported: bool,
     by_type: HashMap<TypeId, Arc<dyn Attachment>>,
 }
 
@@ -32,6 +38,8 @@ impl Attached {
     pub(crate) fn get<A: Attachment>(&self, make: impl FnOnce() -> A) -> Arc<A> {
         let mut inner = self.inner.lock();
         let closed = inner.closed;
+        #[cfg(feature = "metrics")]
+        let exported = inner.exported;
         let mut new = false;
         let value = inner.by_type.entry(TypeId::of::<A>()).or_insert_with(|| {
             new = true;
@@ -40,6 +48,10 @@ impl Attached {
         let value: Arc<dyn Any + Send + Sync> = Arc::clone(value) as _;
         drop(inner);
         let value: Arc<A> = value.downcast().expect("the key is the type");
+        #[cfg(feature = "metrics")]
+        if new && exported {
+            value.keep_numbers();
+        }
         if new && closed {
             value.close();
         }
@@ -49,8 +61,14 @@ impl Attached {
     /// Exports the numbers of every value.
     #[cfg(feature = "metrics")]
     pub(crate) fn export(&self) {
-        let values: Vec<_> = self.inner.lock().by_type.values().cloned().collect();
-        values.iter().for_each(|value| value.export());
+        let mut inner = self.inner.lock();
+        inner.exported = true;
+        let values: Vec<_> = inner.by_type.values().cloned().collect();
+        drop(inner);
+        for value in values {
+            value.keep_numbers();
+            value.export();
+        }
     }
 
     /// Closes every value, and those that are made later.
@@ -68,6 +86,8 @@ impl Default for Attached {
         Self {
             inner: Mutex::new(Inner {
                 closed: false,
+                #[cfg(feature = "metrics")]
+                exported: false,
                 by_type: HashMap::new(),
             }),
         }

@@ -26,17 +26,19 @@ struct Roster {
     shut_down: bool,
     paced: bool,
     posts: BTreeMap<Arc<str>, Arc<Post>>,
-    /// What workers have done whose names are free, or were taken again.
+    /// What workers have done whose names are free, or were taken again; once somebody has asked for the sums.
     #[cfg(feature = "metrics")]
-    gone: BTreeMap<Arc<str>, WorkerTotals>,
+    gone: Option<BTreeMap<Arc<str>, WorkerTotals>>,
 }
 
 #[cfg(feature = "metrics")]
 impl Roster {
     /// Keeps the numbers of a worker that has ended.
     fn keep(&mut self, post: &Post) {
-        let totals = WorkerTotals::of(&post.snapshot(|_| 0));
-        *self.gone.entry(Arc::clone(post.name())).or_default() += totals;
+        if let Some(gone) = &mut self.gone {
+            let totals = WorkerTotals::of(&post.snapshot(|_| 0));
+            *gone.entry(Arc::clone(post.name())).or_default() += totals;
+        }
     }
 }
 
@@ -116,9 +118,14 @@ impl Default for Crew {
 
 impl Attachment for Crew {
     #[cfg(feature = "metrics")]
+    fn keep_numbers(&self) {
+        self.roster.lock().gone.get_or_insert_default();
+    }
+
+    #[cfg(feature = "metrics")]
     fn export(&self) {
         let roster = self.roster.lock();
-        let mut totals = roster.gone.clone();
+        let mut totals = roster.gone.clone().unwrap_or_default();
         for post in roster.posts.values() {
             let worker = WorkerTotals::of(&post.snapshot(|_| 0));
             *totals.entry(Arc::clone(post.name())).or_default() += worker;

@@ -391,6 +391,30 @@
 //! # services().unwrap();
 //! ```
 //!
+//! # Watching a bus
+//!
+//! [`Bus::snapshot`] tells the numbers of everything, and prints as a table. A bus that is [asked](Bus::system_events)
+//! tells what happens on it as [`SystemEvent`]s: who joins and leaves, loses events, holds publishers up or panics, by
+//! name and call site. With the feature `tracing` it logs that too; with the feature `metrics`, `Bus::export_metrics` hands
+//! the numbers to a recorder. Nothing of this is paid for where events pass.
+//!
+//! ```
+//! use ringbus::{Bus, Overflow};
+//!
+//! let bus = Bus::new();
+//! let mut events = bus.system_events().subscribe();
+//! let ticks = bus.topic_builder::<u32>().name("ticks").capacity(4).open()?;
+//! let mut screen = ticks.subscriber().name("screen").overflow(Overflow::DropOldest).open()?;
+//! for tick in 0..10 {
+//!     ticks.publish(tick)?;
+//! }
+//! screen.poll(64, |_, _| {})?;
+//! let told = [events.recv()?.to_string(), events.recv()?.to_string()];
+//! assert!(told[0].contains("ticks: subscriber screen (DropOldest)") && told[0].ends_with("has joined"));
+//! assert!(told[1].ends_with("has missed 6 events"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Limiting rates
 //!
 //! With the feature `rate-limit` a publisher, a subscriber or a client keeps to a quota, of its own or shared with

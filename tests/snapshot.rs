@@ -264,10 +264,10 @@ fn the_table_says_what_happened_and_nothing_else() {
         "workers", "(Block,", "group", "of", "1)", "0", "1", "0", "0", "0", "1",
     ];
     assert_eq!(lines[2], expected);
-    assert_eq!(lines[3][..2], ["observer", "of"]);
-    assert_eq!(lines[3].last().unwrap(), "0");
+    assert_eq!(lines[3][..3], ["observer,", "priority", "0,"]);
+    assert_eq!(lines[3].len(), 4);
     topic.publish(1).unwrap();
-    assert_eq!(table(&bus)[3][5..], ["1", "panics"]);
+    assert_eq!(table(&bus)[3][4..], ["1", "panics"]);
     topic.close();
     assert_eq!(table(&bus)[0][2], "closed,");
 }

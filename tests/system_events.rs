@@ -1,5 +1,6 @@
 //! What a bus tells about itself: to whom, when, and that nothing is the worse for it.
 
+use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -732,6 +733,21 @@ fn those_who_follow_a_pattern_are_told_with_the_topic_that_they_join() {
     assert_eq!(changes.len(), 4);
     assert_eq!(of("joined quotes"), ["md.futures", "md.spot"]);
     assert_eq!(of("left quotes"), ["md.futures", "md.spot"]);
+}
+
+#[test]
+fn a_subscriber_that_goes_with_its_thread_is_told() {
+    thread_local! {
+        static KEPT: RefCell<Vec<Subscriber<u32>>> = const { RefCell::new(Vec::new()) };
+    }
+    let bus = Bus::new();
+    let mut events = told(&bus);
+    let topic = bus.topic::<u32>();
+    let thread = thread::Builder::new().name("reader".into());
+    // Dropped while the thread's locals are being destroyed.
+    let thread = thread.spawn(move || KEPT.with_borrow_mut(|kept| kept.push(topic.subscribe())));
+    thread.unwrap().join().unwrap();
+    assert_eq!(verbs(&mut events), ["joined subscriber", "left subscriber"]);
 }
 
 #[cfg(feature = "services")]

@@ -76,8 +76,8 @@ impl fmt::Display for Snapshot {
             for observer in &topic.observers {
                 write!(
                     f,
-                    "  observer of {}, priority {}",
-                    observer.location, observer.priority
+                    "  observer, priority {}, {}",
+                    observer.priority, observer.location
                 )?;
                 write_times(f, "panics", observer.panics)?;
                 writeln!(f)?;

@@ -647,10 +647,11 @@ impl<T> Events<'_, T> {
 impl<T> Drop for Reader<T> {
     fn drop(&mut self) {
         let pushed_to = self.seat.leave(self.end);
+        // Before the seat is another's, and with it what is reserved for it.
+        self.leave_reserved();
         let claim = (self.policy != Policy::Lossless).then_some(self.max_claim);
         self.ring
             .members
             .give_back(self.seat.clone(), claim, pushed_to);
-        self.leave_reserved();
     }
 }

@@ -7,7 +7,8 @@
 //! | variable                     | what                                                              |
 //! |------------------------------|-------------------------------------------------------------------|
 //! | `RINGBUS_PROGRAMS_SECONDS`   | how long to make up programs; a second if it is not set           |
-//! | `RINGBUS_PROGRAMS_SEED`      | the first seed; alone, that program again and again               |
+//! | `RINGBUS_PROGRAMS_FROM`      | the first seed                                                    |
+//! | `RINGBUS_PROGRAMS_SEED`      | the seed of a program that is to be run again and again           |
 //! | `RINGBUS_PROGRAMS_SCHEDULE`  | under the deterministic scheduler, the schedule that is to be run |
 
 #[path = "programs/check.rs"]
@@ -141,7 +142,7 @@ fn run_programs(fails: impl Fn(u64, &Program) -> Option<String>, tries: usize) -
     let dog = Watchdog::start();
     let fails = |seed, program: &Program| dog.watch(seed, program, || fails(seed, program));
     let mut programs = 0;
-    let first = given.unwrap_or(0);
+    let first = setting("RINGBUS_PROGRAMS_FROM").unwrap_or(0);
     for seed in first.. {
         if Instant::now() >= last && programs > 0 {
             break;

@@ -69,3 +69,29 @@ fn wait<R>(_: &[thread::JoinHandle<R>], patience: u32, rescue: impl FnOnce() + S
     }
     rescue();
 }
+
+/// Whether something stays so for so long that no thread which can run has not.
+#[cfg(not(ringbus_shuttle))]
+pub(crate) fn persists(mut holds: impl FnMut() -> bool) -> bool {
+    use std::time::Duration;
+
+    // Counted in turns, as the whole process may have been stopped meanwhile.
+    (0..20_000).all(|_| {
+        let holds = holds();
+        if holds {
+            thread::sleep(Duration::from_millis(1));
+        }
+        holds
+    })
+}
+
+#[cfg(ringbus_shuttle)]
+pub(crate) fn persists(mut holds: impl FnMut() -> bool) -> bool {
+    (0..5_000).all(|_| {
+        let holds = holds();
+        if holds {
+            thread::yield_now();
+        }
+        holds
+    })
+}

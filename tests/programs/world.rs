@@ -34,6 +34,16 @@ struct Common {
     /// Batches are taken out of their iterators before any of them is published.
     watched: bool,
     closes: Mutex<Vec<Span>>,
+    /// What each thread waits for, if it does.
+    waits: Vec<Mutex<Option<Wait>>>,
+}
+
+#[derive(Clone)]
+enum Wait {
+    /// For an event, with this subscriber.
+    Event(String),
+    /// For room for so many events.
+    Room(usize),
 }
 
 /// A subscriber, and what it has seen.
@@ -130,6 +140,7 @@ pub(crate) fn run(program: &Program) -> Record {
         watched: setup.observed
             || matches!(setup.extra, Extra::MissedLetters | Extra::UnheardLetters),
         closes: Mutex::default(),
+        waits: program.threads.iter().map(|_| Mutex::default()).collect(),
     });
     let mut main = Worker::new(MAIN, &common, None);
     let mut workers: Vec<_> = (0..program.threads.len())
@@ -161,9 +172,12 @@ pub(crate) fn run(program: &Program) -> Record {
             work
         })
         .collect();
+    let slept = Arc::new(Mutex::new(None));
     let rescue = {
         let common = Arc::clone(&common);
+        let slept = Arc::clone(&slept);
         move || {
+            *lock(&slept) = common.sleeper();
             let begin = common.now(1);
             common.topic.close();
             lock(&common.closes).push(Span {
@@ -188,6 +202,7 @@ pub(crate) fn run(program: &Program) -> Record {
         }
     }
     left.append(&mut lock(&common.handed));
+    main.record.failures.extend(lock(&slept).take());
 
     // Nobody publishes or reads now.
     common.yard.disarm();
@@ -260,6 +275,36 @@ impl Common {
         match &self.clock {
             Some(clock) => clock.fetch_add(1, Ordering::SeqCst),
             None => unstamped,
+        }
+    }
+
+    /// What some thread sleeps over that it should have been woken for.
+    fn sleeper(&self) -> Option<String> {
+        (0..self.waits.len()).find_map(|thread| {
+            threads::persists(|| self.sleeps_in_vain(thread))
+                .then(|| format!("thread {thread} sleeps over what it waits for"))
+        })
+    }
+
+    /// Whether a thread waits for what is there, as it looks now.
+    fn sleeps_in_vain(&self, thread: usize) -> bool {
+        let wait = lock(&self.waits[thread]).clone();
+        match wait {
+            None => false,
+            Some(Wait::Event(name)) => {
+                self.numbers(&name)
+                    .is_some_and(|(numbers, _)| numbers.pending > 0)
+                    || self.topic.is_closed()
+            }
+            Some(Wait::Room(events)) => {
+                let snapshot = self.topic.snapshot();
+                let mut lossless = snapshot
+                    .subscribers
+                    .iter()
+                    .filter(|numbers| numbers.overflow == Overflow::Block);
+                let room = snapshot.max_capacity.saturating_sub(events) as u64;
+                snapshot.closed || lossless.all(|numbers| numbers.pending <= room)
+            }
         }
     }
 
@@ -359,7 +404,15 @@ impl Worker {
             Op::Join(open) => self.join(open),
             Op::Read(who, way) => {
                 if let Some(mut member) = self.pick(who) {
+                    let waits = matches!(
+                        way,
+                        Way::PollWait(_) | Way::Recv | Way::Iter(_) | Way::BatchWait(..)
+                    );
+                    let waits = waits.then(|| Wait::Event(member.name.clone()));
+                    let common = Arc::clone(&self.common);
+                    *lock(&common.waits[self.thread]) = waits;
                     member.read(way, self);
+                    *lock(&common.waits[self.thread]) = None;
                     self.members.push(member);
                 }
             }
@@ -409,6 +462,19 @@ impl Worker {
         }
     }
 
+    /// Runs what may wait.
+    fn waiting<R>(&self, wait: impl FnOnce() -> Option<Wait>, work: impl FnOnce() -> R) -> R {
+        let place = self.common.waits.get(self.thread);
+        let wait = place.and_then(|place| Some((place, wait()?)));
+        let Some((place, wait)) = wait else {
+            return work();
+        };
+        *lock(place) = Some(wait);
+        let answer = work();
+        *lock(place) = None;
+        answer
+    }
+
     fn pick(&mut self, who: usize) -> Option<Member> {
         match self.members.len() {
             0 => None,
@@ -443,7 +509,8 @@ impl Worker {
         };
         let event = self.event(nature);
         let id = event.id();
-        let outcome = match caught(|| publisher.publish(event, how)) {
+        let wait = || (how == How::Block).then_some(Wait::Room(1));
+        let outcome = match self.waiting(wait, || caught(|| publisher.publish(event, how))) {
             Ok(Ok(sequence)) => Outcome::Published {
                 range: sequence..sequence + 1,
                 vetoed: Vec::new(),
@@ -472,14 +539,19 @@ impl Worker {
         };
         let mut held = Some(self.event(nature));
         let id = held.as_ref().expect("it is there").id();
-        let outcome = caught(|| {
-            publisher.publish_with(|| {
-                if panics {
-                    blow(Planned::Build);
-                }
-                held.take().expect("an event is built once")
-            })
-        });
+        let outcome = self.waiting(
+            || Some(Wait::Room(1)),
+            || {
+                caught(|| {
+                    publisher.publish_with(|| {
+                        if panics {
+                            blow(Planned::Build);
+                        }
+                        held.take().expect("an event is built once")
+                    })
+                })
+            },
+        );
         let outcome = match outcome {
             Ok(Ok(sequence)) => Outcome::Published {
                 range: sequence..sequence + 1,
@@ -525,7 +597,8 @@ impl Worker {
                 given: &mut given,
                 panics_at,
             };
-            caught(|| publisher.publish_batch(iterator, how))
+            let wait = || (how == How::Block).then_some(Wait::Room(ids.len()));
+            self.waiting(wait, || caught(|| publisher.publish_batch(iterator, how)))
         };
         let back: Vec<_> = left.map(Event::dispose).collect();
         let outcome = match outcome {

@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::pieces::{Done, Shard, in_parallel};
 use crate::scratch::{self, Run, Scratch};
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -20,8 +22,8 @@ struct Edit {
     to: String,
 }
 
-/// Runs the mutants of these names, or all; whether each was caught.
-pub(crate) fn run(root: &Path, wanted: &[String]) -> Result<bool, String> {
+/// Runs the mutants of these names, or all of a shard; whether each was caught.
+pub(crate) fn run(root: &Path, wanted: &[String], shard: Shard) -> Result<bool, String> {
     let list = fs::read_to_string(root.join("ci/mutants/mutants.txt"))
         .map_err(|error| format!("cannot read the list of mutants: {error}"))?;
     let mutants = parse(&list)?;
@@ -35,20 +37,29 @@ pub(crate) fn run(root: &Path, wanted: &[String]) -> Result<bool, String> {
         }
     }
     let models = copy.build()?;
-    let mutants: Vec<_> = mutants
+    let mutants: Vec<_> = if wanted.is_empty() {
+        shard.of(&mutants)
+    } else {
+        let named = |mutant: &&Mutant| wanted.contains(&mutant.name);
+        mutants.iter().filter(named).collect()
+    };
+    let done = match wanted {
+        [] => Some(Done::open(root, "listed", "ci/mutants/mutants.txt", shard)?),
+        _ => None,
+    };
+    let is_done = |name: &str| done.as_ref().is_some_and(|done| done.contains(name));
+    let left: Vec<_> = mutants
         .iter()
-        .filter(|mutant| wanted.is_empty() || wanted.contains(&mutant.name))
+        .filter(|mutant| !is_done(&mutant.name))
         .collect();
 
-    let mut needed: Vec<_> = mutants.iter().map(|mutant| &mutant.model).collect();
+    let mut needed: Vec<_> = left.iter().map(|mutant| &mutant.model).collect();
     needed.sort();
     needed.dedup();
-    for model in needed {
-        models.must_pass(model, &[], LIMIT)?;
-    }
+    in_parallel(&needed, |model| models.must_pass(model, &[], LIMIT))?;
 
-    let mut survivors = 0;
-    for mutant in &mutants {
+    let survivors = AtomicUsize::new(0);
+    in_parallel(&left, |mutant| {
         let start = Instant::now();
         let Run { caught, report } = models.run(&mutant.model, &[&mutant.name], LIMIT)?;
         let seconds = start.elapsed().as_secs_f32();
@@ -58,10 +69,17 @@ pub(crate) fn run(root: &Path, wanted: &[String]) -> Result<bool, String> {
             mutant.name, mutant.model
         );
         if !caught {
-            survivors += 1;
+            survivors.fetch_add(1, Ordering::Relaxed);
             println!("{report}");
+        } else if let Some(done) = &done {
+            done.note(&mutant.name)?;
         }
+        Ok(())
+    })?;
+    if let Some(done) = done {
+        done.finish()?;
     }
+    let survivors = survivors.into_inner();
     println!("{} mutants, {survivors} survived", mutants.len());
     Ok(survivors == 0 && !mutants.is_empty())
 }

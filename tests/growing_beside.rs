@@ -212,14 +212,20 @@ fn no_observed_event_is_refused_while_another_publisher_makes_the_topic_grow() {
             count.fetch_add(1, Ordering::Relaxed);
         });
         thread::scope(|scope| {
-            for publisher in 0..PUBLISHERS {
-                let publisher_of = topic.publisher().unwrap();
-                scope.spawn(move || {
-                    for event in 0..64 {
-                        publisher_of.publish(publisher * 64 + event).unwrap();
-                    }
-                });
-            }
+            let threads: Vec<_> = (0..PUBLISHERS)
+                .map(|publisher| {
+                    let publisher_of = topic.publisher().unwrap();
+                    scope.spawn(move || {
+                        for event in 0..64 {
+                            publisher_of.publish(publisher * 64 + event).unwrap();
+                        }
+                    })
+                })
+                .collect();
+            // Each by itself: the thread sanitizer does not see what the end of a scope waits for.
+            threads
+                .into_iter()
+                .for_each(|thread| thread.join().unwrap());
         });
         assert_eq!(seen.load(Ordering::Relaxed), 192);
         let mut read = events(&mut subscriber);

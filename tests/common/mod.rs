@@ -9,8 +9,15 @@ use std::time::{Duration, Instant};
 
 use ringbus::{SubscriberSnapshot, Topic};
 
-/// How long something may take before a test calls it a hang. It is no measure of speed.
-const HANG: Duration = Duration::from_secs(20);
+/// How long something may take before a test calls it a hang; `RINGBUS_HANG_SECONDS` makes it longer, for programs
+/// that are slowed down. It is no measure of speed.
+fn hang() -> Duration {
+    let given = std::env::var("RINGBUS_HANG_SECONDS").ok();
+    let seconds = given.map_or(20, |given| {
+        given.parse().expect("RINGBUS_HANG_SECONDS is a number")
+    });
+    Duration::from_secs(seconds)
+}
 
 /// Runs `work` on a thread of its own and returns its result; fails when it hangs.
 pub(crate) fn finishes<R: Send + 'static>(
@@ -21,7 +28,7 @@ pub(crate) fn finishes<R: Send + 'static>(
     let thread = thread::spawn(move || {
         let _ = done.send(work());
     });
-    match answer.recv_timeout(HANG) {
+    match answer.recv_timeout(hang()) {
         Ok(answer) => {
             thread.join().expect("the work has finished");
             answer
@@ -36,9 +43,9 @@ pub(crate) fn finishes<R: Send + 'static>(
 
 /// Waits until `condition` holds; fails when it never does.
 pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let since = Instant::now();
+    let (since, hang) = (Instant::now(), hang());
     while !condition() {
-        assert!(since.elapsed() < HANG, "waited in vain until {what}");
+        assert!(since.elapsed() < hang, "waited in vain until {what}");
         thread::yield_now();
     }
 }

@@ -1,0 +1,1 @@
+//! Nothing: the tests and the canaries are what is here.

@@ -279,7 +279,7 @@ fn tokens(code: &str) -> Vec<(usize, &'static str, &'static [&'static str])> {
         ("SeqCst", &["AcqRel"]),
     ];
     // A fence cannot be relaxed: it is there or not.
-    if code.trim_start().starts_with("fence(") {
+    if code.trim_start().starts_with("fence(Ordering::") {
         return vec![(0, "fence", &[NOTHING])];
     }
     let mut found = Vec::new();

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use common::{assert_conserved, finishes, let_others_park, wait_until};
 use ringbus::{
-    Budget, Bus, Clock, Ended, HandlerId, Overflow, Publisher, Reactor, Subscriber, Topic,
-    WaitStrategy,
+    Budget, Bus, Clock, Ended, HandlerId, Overflow, Priority, Publisher, Reactor, Subscriber,
+    Timeline, Topic, TryPublishError, WaitStrategy,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -751,6 +751,88 @@ fn a_guard_dropped_by_another_handler_ends_the_one_in_line() {
     let id = reactor.on(topic.subscribe(), |calls, _, _| *calls += 1);
     give.send(reactor.guard(id).unwrap()).unwrap();
     topic.publish(0).unwrap();
+    let mut calls = 0;
+    let _ = reactor.turn(&mut calls, Budget::unlimited());
+    assert_eq!(calls, 0);
+    assert!(!reactor.contains(id));
+}
+
+#[test]
+fn a_handler_whose_guard_was_dropped_is_gone_before_the_reactor_runs_again() {
+    let bus = Bus::new();
+    let topic = open::<u64>(&bus, 64);
+    let timeline = Timeline::new();
+    let timed = bus.topic_builder::<u32>().timeline(&timeline);
+    let timed = timed.open().unwrap();
+    let (_keep, channel) = crossbeam_channel::unbounded::<u64>();
+    let mut reactor = Reactor::<()>::new();
+    let ids = [
+        reactor.on(topic.subscribe(), |(), _, _| ()),
+        reactor
+            .timeline(&timeline)
+            .on(timed.subscribe(), |(), _, _| ()),
+        reactor.recv_from(channel, |(), _, _| ()),
+        reactor.every(Duration::from_secs(1), |(), _| ()),
+        reactor.idle(|(), _| ()),
+    ];
+    let mut open = 3;
+    assert_eq!(reactor.snapshot().open, open);
+    for (index, id) in ids.into_iter().enumerate() {
+        // A handler may have more than one; the first ends it.
+        let other = reactor.guard(id).unwrap();
+        drop(reactor.guard(id));
+        drop(other);
+        open -= usize::from(index < 3);
+        assert_eq!(reactor.snapshot().open, open, "{id}");
+        assert!(!reactor.contains(id), "{id}");
+        assert!(!reactor.on_lag(id, |(), _, _| ()), "{id}");
+        assert!(!reactor.on_closed(id, |(), _| ()), "{id}");
+        assert!(!reactor.set_priority(id, Priority::Urgent), "{id}");
+        assert!(reactor.guard(id).is_none(), "{id}");
+    }
+    assert_eq!(topic.snapshot().subscribers.len(), 1);
+    let turn = reactor.turn(&mut (), Budget::unlimited());
+    assert_eq!((turn.open, reactor.snapshot().open), (0, 0));
+    assert_eq!(topic.snapshot().subscribers.len(), 0);
+    assert_eq!(timed.snapshot().subscribers.len(), 0);
+}
+
+#[test]
+fn removing_a_handler_whose_guard_was_dropped_drops_what_it_holds_at_once() {
+    let bus = Bus::new();
+    let topic = open::<u64>(&bus, 4);
+    let mut reactor = Reactor::<()>::new();
+    let id = reactor.on(topic.subscribe(), |(), _, _| ());
+    drop(reactor.guard(id));
+    let publisher = topic.publisher().unwrap();
+    for event in 0..4 {
+        publisher.try_publish(event).unwrap();
+    }
+    assert_eq!(publisher.try_publish(4), Err(TryPublishError::Full(4)));
+    assert!(!reactor.remove(id), "the guard has removed it");
+    assert_eq!(publisher.try_publish(4), Ok(4));
+    // The guard's own request comes late, and to nobody: not to who has the place now.
+    let successor = reactor.on(topic.subscribe(), |(), _, _| ());
+    let _ = reactor.turn(&mut (), Budget::unlimited());
+    assert!(reactor.contains(successor));
+    assert_eq!(reactor.snapshot().open, 1);
+}
+
+#[test]
+fn a_handler_whose_guard_is_dropped_when_it_is_told_of_a_loss_is_not_called() {
+    let bus = Bus::new();
+    let topic = open::<u64>(&bus, 4);
+    let mut reactor = Reactor::new();
+    let lossy = topic.subscriber().overflow(Overflow::DropOldest);
+    let id = reactor.on(lossy.open().unwrap(), |calls: &mut u64, _, _| *calls += 1);
+    let mut guard = reactor.guard(id);
+    reactor.on_lag(id, move |_, missed, _| {
+        assert_eq!(missed, 6);
+        drop(guard.take());
+    });
+    for event in 0..10 {
+        topic.publish(event).unwrap();
+    }
     let mut calls = 0;
     let _ = reactor.turn(&mut calls, Budget::unlimited());
     assert_eq!(calls, 0);

@@ -293,11 +293,11 @@ impl<S> Context<S> {
     where
         F: FnMut(&mut S, u64, &mut Context<S>) + Send + 'static,
     {
-        let live = self.slots.is_live(id);
-        if live {
+        let known = self.contains(id);
+        if known {
             self.slots.extras(id).lag = Some(Box::new(handler));
         }
-        live
+        known
     }
 
     /// Calls `handler` when a source has ended and everything it had is handled: its topic or channel is
@@ -308,11 +308,11 @@ impl<S> Context<S> {
     where
         F: FnOnce(&mut S, &mut Context<S>) + Send + 'static,
     {
-        let live = self.slots.is_live(id);
-        if live {
+        let known = self.contains(id);
+        if known {
             self.slots.extras(id).closed = Some(once(handler));
         }
-        live
+        known
     }
 
     /// Calls `handler` once, when `delay` has passed.
@@ -389,6 +389,9 @@ impl<S> Context<S> {
     /// first. Foreign channels are asked every round, whatever their priority. For a handler of a timeline it
     /// is the priority of the timeline.
     pub fn set_priority(&mut self, id: HandlerId, priority: Priority) -> bool {
+        if !self.contains(id) {
+            return false;
+        }
         let id = self.slots.served_by(id);
         let scheduled = self.is_scheduled(id);
         if scheduled {
@@ -398,33 +401,33 @@ impl<S> Context<S> {
     }
 
     /// Removes a handler of any kind, and drops what it holds. `false` when there is no such handler.
+    ///
+    /// One whose [`HandlerGuard`] was dropped is none any more; what it still holds is dropped here.
     pub fn remove(&mut self, id: HandlerId) -> bool {
+        let known = self.contains(id);
         match self.slots.remove(id) {
-            Removal::Unknown => false,
+            Removal::Unknown => {}
             Removal::Called => {
                 if self.call.id == Some(id) {
                     self.call.interrupted = true;
                     self.call.watched = true;
                 }
-                true
             }
-            Removal::Done(removed) => {
-                self.forget(id, removed);
-                true
-            }
+            Removal::Done(removed) => self.forget(id, removed),
         }
+        known
     }
 
     /// Whether there is such a handler. One-shot timers are gone once they have fired, sources when they
-    /// have ended.
+    /// have ended, and any handler when a [guard](Self::guard) of it was dropped.
     pub fn contains(&self, id: HandlerId) -> bool {
-        self.slots.is_live(id)
+        self.slots.is_callable(id)
     }
 
     /// A guard that removes a handler when it is dropped, from whichever thread; `None` when there is no
     /// such handler.
     pub fn guard(&mut self, id: HandlerId) -> Option<HandlerGuard> {
-        if !self.slots.is_live(id) {
+        if !self.contains(id) {
             return None;
         }
         let known = &mut self.slots.extras(id).calls;
@@ -504,8 +507,22 @@ impl<S> Context<S> {
         ReactorSnapshot {
             outbox: self.outbox.len(),
             undeliverable: self.outbox.lost(),
+            open: self.totals.open - self.severed_sources(),
             ..self.totals
         }
+    }
+
+    /// Sources whose guards were dropped and that the reactor has not come to.
+    fn severed_sources(&self) -> usize {
+        let mut severed = self.control.removed();
+        severed.sort_unstable();
+        severed.dedup();
+        severed.retain(|&id| {
+            self.is_scheduled(id)
+                || self.foreign.contains(&id)
+                || self.slots.is_live(id) && self.slots.is_branch(id)
+        });
+        severed.len()
     }
 
     /// Gives a handler its id, and notes where it is added.

@@ -85,6 +85,11 @@ impl Control {
         self.set.call();
     }
 
+    /// What was removed and not taken yet; one may be there more than once.
+    pub(crate) fn removed(&self) -> Vec<HandlerId> {
+        self.removed.lock().clone()
+    }
+
     pub(crate) fn take_removed(&self) -> Vec<HandlerId> {
         std::mem::take(&mut *self.removed.lock())
     }

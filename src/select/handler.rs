@@ -90,8 +90,12 @@ impl HandlerPanic {
 /// Removes a handler when it is dropped; made by [`Context::guard`](crate::Context::guard).
 ///
 /// It may be dropped on any thread. When the drop returns, the handler is not running and is never called
-/// again; if it is the handler that drops its own guard, it is not called again. What the handler holds
-/// is dropped by the reactor, the next time it runs.
+/// again; if it is the handler that drops its own guard, it is not called again. The reactor knows the handler
+/// no more.
+///
+/// What the handler holds is dropped by the reactor, on its thread: the next time it runs, or when it is asked to
+/// [`remove`](crate::Context::remove) the handler. Until then its subscription is in its topic, where a lossless
+/// one still holds publishers up.
 ///
 /// # Blocking
 ///

@@ -159,6 +159,25 @@ impl<S> Slots<S> {
         })
     }
 
+    /// Whether a handler may still be called: it is there, and no guard has severed it, which then goes when the
+    /// reactor comes to it.
+    pub(crate) fn is_callable(&self, id: HandlerId) -> bool {
+        self.is_live(id)
+            && self.slots[id.index()]
+                .extras
+                .as_ref()
+                .and_then(|extras| extras.calls.as_ref())
+                .is_none_or(|calls| !calls.is_severed())
+    }
+
+    /// Whether it is one of a timeline's.
+    pub(crate) fn is_branch(&self, id: HandlerId) -> bool {
+        matches!(
+            self.slots[id.index()].other.as_deref(),
+            Some(Other::Branch { .. })
+        )
+    }
+
     #[inline]
     pub(crate) fn source(&self, index: usize) -> Option<&dyn Source<S>> {
         self.slots[index].source.as_deref()

@@ -397,7 +397,8 @@ impl<S> Merge<S> {
         let mut at = 0;
         while at < self.branches.len() {
             let id = self.branches[at].id;
-            if context.contains(id) {
+            // One that was severed is removed first, as any other.
+            if context.slots.is_live(id) {
                 at += 1;
             } else {
                 let branch = self.branches.remove(at);

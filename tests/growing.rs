@@ -223,7 +223,7 @@ fn settings_are_checked() {
     let error = topic(128, 2048).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "topic is open with another capacity to grow to: 1024, not 2048"
+        "topic of u8 is open with another capacity to grow to: 1024, not 2048"
     );
     // To its own capacity: it does not grow.
     let bounded = bus

@@ -163,23 +163,23 @@ fn an_open_topic_keeps_its_settings() {
     for (error, text) in [
         (
             open().capacity(256).open(),
-            "topic is open with another capacity: 128, not 256",
+            "topic \"it\" of u8 is open with another capacity: 128, not 256",
         ),
         (
             open().wait(WaitStrategy::Spin).open(),
-            "topic is open with another wait strategy: Yield, not Spin",
+            "topic \"it\" of u8 is open with another wait strategy: Yield, not Spin",
         ),
         (
             open().retain(8).open(),
-            "topic is open with another retain: 7, not 8",
+            "topic \"it\" of u8 is open with another retain: 7, not 8",
         ),
         (
             open().keep_open().open(),
-            "topic is open with another keep_open: false, not true",
+            "topic \"it\" of u8 is open with another keep_open: false, not true",
         ),
         (
             open().first_sequence(4).open(),
-            "topic is open with another first sequence: 3, not 4",
+            "topic \"it\" of u8 is open with another first sequence: 3, not 4",
         ),
     ] {
         let error = error.unwrap_err();

@@ -64,7 +64,7 @@ fn a_topic_of_events_is_no_state() {
     bus.topic_named::<u8>("x").unwrap();
     assert_eq!(
         bus.state_named("x", 0_u8).unwrap_err().to_string(),
-        "topic is open with another kind: events, not state"
+        "topic \"x\" of u8 is open with another kind: events, not state"
     );
     bus.state_named("y", 0_u8).unwrap();
     let error = bus.state_builder::<u8>().name("y").capacity(4096).open(0);

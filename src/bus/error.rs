@@ -72,9 +72,16 @@ pub enum TopicError {
     )]
     TooManyLossy(u64),
     /// The topic is open already, with other settings.
-    #[error("topic is open with another {setting}: {existing}, not {wanted}")]
+    #[error(
+        "topic {} is open with another {setting}: {existing}, not {wanted}",
+        called(.name.as_deref(), .type_name)
+    )]
     #[non_exhaustive]
     Conflict {
+        /// The topic's name; `None` for the one found by its type alone.
+        name: Option<String>,
+        /// The type of its events, as the compiler names it.
+        type_name: &'static str,
         /// The setting that differs.
         setting: &'static str,
         /// Its value in the open topic.
@@ -82,4 +89,12 @@ pub enum TopicError {
         /// The value that was asked for.
         wanted: String,
     },
+}
+
+/// What a topic is called in a sentence.
+fn called(name: Option<&str>, type_name: &str) -> String {
+    match name {
+        Some(name) => format!("{name:?} of {type_name}"),
+        None => format!("of {type_name}"),
+    }
 }

@@ -1,5 +1,8 @@
 //! A topic's name and settings.
 
+use std::any::type_name;
+use std::fmt;
+
 use super::error::TopicError;
 use super::lanes::Lanes;
 use super::registry::Registry;
@@ -31,10 +34,9 @@ const STATE_CAPACITY: usize = 256;
 /// bus.topic_named::<u64>("ticks")?;
 /// bus.topic_builder::<u64>().name("ticks").retain(1024).open()?;
 /// let error = bus.topic_builder::<u64>().name("ticks").retain(7).open().unwrap_err();
-/// assert_eq!(error.to_string(), "topic is open with another retain: 1024, not 7");
+/// assert_eq!(error.to_string(), r#"topic "ticks" of u64 is open with another retain: 1024, not 7"#);
 /// # Ok::<(), ringbus::TopicError>(())
 /// ```
-#[derive(Debug)]
 #[must_use = "a builder opens a topic when it is told to"]
 pub struct TopicBuilder<'a, T: Send + Sync + 'static> {
     registry: &'a Registry,
@@ -347,11 +349,7 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
         let (topic, new) = self
             .registry
             .open_state(self.name.as_deref(), settings, initial)?;
-        let state = State::of(&topic).ok_or_else(|| TopicError::Conflict {
-            setting: "kind",
-            existing: "events".to_string(),
-            wanted: "state".to_string(),
-        })?;
+        let state = State::of(&topic).ok_or_else(|| self.conflict("kind", "events", "state"))?;
         if !new {
             self.check_against(topic.core().settings())?;
         }
@@ -412,11 +410,17 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
         } else {
             "none"
         };
-        Err(TopicError::Conflict {
-            setting: "timeline",
+        Err(self.conflict("timeline", existing, "the one given"))
+    }
+
+    fn conflict(&self, setting: &'static str, existing: &str, wanted: &str) -> TopicError {
+        TopicError::Conflict {
+            name: self.name.clone(),
+            type_name: type_name::<T>(),
+            setting,
             existing: existing.to_string(),
-            wanted: "the one given".to_string(),
-        })
+            wanted: wanted.to_string(),
+        }
     }
 
     /// The capacity to grow to from `capacity`; `None` for a topic that does not grow.
@@ -436,27 +440,45 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
 
     /// Compares what was set here with an open topic.
     fn check_against(&self, open: &Settings) -> Result<(), TopicError> {
-        fn check<V: PartialEq + std::fmt::Debug>(
-            setting: &'static str,
-            wanted: Option<V>,
-            existing: V,
-        ) -> Result<(), TopicError> {
-            match wanted {
-                Some(wanted) if wanted != existing => Err(TopicError::Conflict {
-                    setting,
-                    existing: format!("{existing:?}"),
-                    wanted: format!("{wanted:?}"),
-                }),
-                _ => Ok(()),
-            }
-        }
         let capacity = self.capacity.map(usize::next_power_of_two);
-        check("capacity", capacity, open.capacity)?;
+        self.check("capacity", capacity, open.capacity)?;
         let grow_to = self.grow_to.map(usize::next_power_of_two);
-        check("capacity to grow to", grow_to, open.max_capacity())?;
-        check("wait strategy", self.wait, open.wait)?;
-        check("retain", self.retain, open.retain)?;
-        check("keep_open", self.keep_open, open.keep_open)?;
-        check("first sequence", self.first_sequence, open.first_sequence)
+        self.check("capacity to grow to", grow_to, open.max_capacity())?;
+        self.check("wait strategy", self.wait, open.wait)?;
+        self.check("retain", self.retain, open.retain)?;
+        self.check("keep_open", self.keep_open, open.keep_open)?;
+        self.check("first sequence", self.first_sequence, open.first_sequence)
+    }
+
+    fn check<V: PartialEq + fmt::Debug>(
+        &self,
+        setting: &'static str,
+        wanted: Option<V>,
+        existing: V,
+    ) -> Result<(), TopicError> {
+        match wanted {
+            Some(wanted) if wanted != existing => {
+                let (existing, wanted) = (format!("{existing:?}"), format!("{wanted:?}"));
+                Err(self.conflict(setting, &existing, &wanted))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<T: Send + Sync + 'static> fmt::Debug for TopicBuilder<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TopicBuilder")
+            .field("name", &self.name)
+            .field("event", &type_name::<T>())
+            .field("capacity", &self.capacity)
+            .field("grow_to", &self.grow_to)
+            .field("wait", &self.wait)
+            .field("retain", &self.retain)
+            .field("keep_open", &self.keep_open)
+            .field("first_sequence", &self.first_sequence)
+            .field("timeline", &self.timeline)
+            .field("missed_letters", &self.missed_letters)
+            .finish_non_exhaustive()
     }
 }

@@ -185,6 +185,33 @@ impl Bus {
         }
     }
 
+    /// As [`serve`](Self::serve), for a service that has a name: another one than that of the same type without.
+    ///
+    /// ```
+    /// use ringbus::{Bus, Request, StartError};
+    ///
+    /// struct Square(u64);
+    ///
+    /// impl Request for Square {
+    ///     type Reply = u64;
+    /// }
+    ///
+    /// let bus = Bus::new();
+    /// let mut server = bus.serve_named::<Square>("squares")?;
+    /// let ticket = bus.client_named::<Square>("squares")?.start(Square(3))?;
+    /// server.recv()?.reply(9);
+    /// assert_eq!(ticket.wait()?, 9);
+    /// assert!(matches!(bus.client().start(Square(4)), Err(StartError::NoResponder(Square(4)))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the name is empty or too long.
+    pub fn serve_named<R: Request>(&self, name: &str) -> Result<Server<R>, ServiceError> {
+        self.server_builder().service(name).open()
+    }
+
     /// An instance with settings of its own.
     pub fn server_builder<R: Request>(&self) -> ServerBuilder<'_, R> {
         ServerBuilder::new(self)
@@ -198,6 +225,15 @@ impl Bus {
                 unreachable!("it has no name")
             }
         }
+    }
+
+    /// As [`client`](Self::client), of a service that has a name.
+    ///
+    /// # Errors
+    ///
+    /// When the name is empty or too long.
+    pub fn client_named<R: Request>(&self, name: &str) -> Result<Client<R>, ServiceError> {
+        self.client_builder().service(name).open()
     }
 
     /// What is served on this bus, by whom, and how busy they are: every service that has had an instance or a

@@ -150,7 +150,7 @@ gives_back!(PublishBatchError, into_events: "The events that were not published.
 pub enum PublisherError {
     /// An exclusive publisher was asked for, and this many other publishers exist; the bus counts as one
     /// once it has published to the topic.
-    #[error("topic has {0} publishers already, an exclusive one must be the only one")]
+    #[error("topic has {} already, an exclusive one must be the only one", counted(*.0 as u64, "publisher"))]
     NotAlone(usize),
     /// The topic has an exclusive publisher.
     #[error("topic has an exclusive publisher")]
@@ -226,11 +226,11 @@ pub enum RecvError {
     Closed,
     /// This many events were overwritten before they were read; the next call goes on behind them. Said
     /// by [`Overflow::DropOldest`](crate::Overflow::DropOldest).
-    #[error("missed {0} events")]
+    #[error("missed {}", counted(*.0, "event"))]
     Missed(u64),
     /// The subscriber was a full ring behind and has been taken out; this many events were not read. Said
     /// once by [`Overflow::Disconnect`](crate::Overflow::Disconnect), then `Closed`.
-    #[error("disconnected a full ring behind, missed {0} events")]
+    #[error("disconnected a full ring behind, missed {}", counted(*.0, "event"))]
     Disconnected(u64),
     /// The next event is there, and only the calling thread reads a subscriber or an editor before this one
     /// that has not passed it yet.
@@ -249,10 +249,10 @@ pub enum TryRecvError {
     #[error("topic closed")]
     Closed,
     /// As [`RecvError::Missed`].
-    #[error("missed {0} events")]
+    #[error("missed {}", counted(*.0, "event"))]
     Missed(u64),
     /// As [`RecvError::Disconnected`].
-    #[error("disconnected a full ring behind, missed {0} events")]
+    #[error("disconnected a full ring behind, missed {}", counted(*.0, "event"))]
     Disconnected(u64),
 }
 
@@ -267,10 +267,10 @@ pub enum RecvTimeoutError {
     #[error("topic closed")]
     Closed,
     /// As [`RecvError::Missed`].
-    #[error("missed {0} events")]
+    #[error("missed {}", counted(*.0, "event"))]
     Missed(u64),
     /// As [`RecvError::Disconnected`].
-    #[error("disconnected a full ring behind, missed {0} events")]
+    #[error("disconnected a full ring behind, missed {}", counted(*.0, "event"))]
     Disconnected(u64),
     /// As [`RecvError::WouldDeadlock`].
     #[error("next event held up by what only this thread reads: waiting would deadlock")]
@@ -308,7 +308,7 @@ pub enum PollError {
     #[error("topic closed")]
     Closed,
     /// As [`RecvError::Disconnected`].
-    #[error("disconnected a full ring behind, missed {0} events")]
+    #[error("disconnected a full ring behind, missed {}", counted(*.0, "event"))]
     Disconnected(u64),
     /// As [`RecvError::WouldDeadlock`]; said by the methods that wait.
     #[error("next event held up by what only this thread reads: waiting would deadlock")]
@@ -323,4 +323,10 @@ impl From<PollError> for RecvError {
             PollError::WouldDeadlock => Self::WouldDeadlock,
         }
     }
+}
+
+/// A number of things, in words.
+pub(crate) fn counted(number: u64, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
 }

@@ -95,6 +95,7 @@ mod wait;
 pub(crate) mod words;
 
 pub(crate) use self::core::Core;
+pub(crate) use error::counted;
 pub(crate) use group_member::Next;
 #[cfg(feature = "metrics")]
 pub(crate) use ledger::{GroupTotals, ListenerKey, SubscriberTotals, TopicTotals};

@@ -11,7 +11,7 @@ use super::budget::{Budget, Turn};
 use super::builder::ReactorBuilder;
 use super::context::Context;
 use super::drive::{Allowance, Unwind};
-use crate::channel::{GRACE, Refusal, WaitStrategy};
+use crate::channel::{GRACE, Refusal, WaitStrategy, counted};
 #[cfg(feature = "rate-limit")]
 use crate::sync::InTurn;
 use crate::sync::{Backoff, spin_loop, yield_now};
@@ -33,7 +33,8 @@ pub enum RunError {
     /// Every source has closed, and this many events in the outbox wait for a ring that only this thread
     /// reads. They are still there.
     #[error(
-        "{0} events in the outbox for rings that only this thread reads: waiting would deadlock"
+        "{} in the outbox for rings that only this thread reads: waiting would deadlock",
+        counted(*.0 as u64, "event")
     )]
     WouldDeadlock(usize),
 }

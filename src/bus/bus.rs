@@ -1,5 +1,6 @@
 //! A set of topics.
 
+use std::fmt;
 use std::sync::Arc;
 #[cfg(feature = "services")]
 use std::sync::Weak;
@@ -35,13 +36,12 @@ use crate::channel::{PublishError, Settings, Topic};
 /// assert_eq!(subscriber.recv()?, Quote { symbol: 7, price: 100 });
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Bus {
     shared: Arc<Shared>,
 }
 
 /// Closes the topics when the last handle of the bus is gone.
-#[derive(Debug)]
 struct Shared {
     registry: Registry,
     /// Closed, and dropped, when the topics are closed.
@@ -51,7 +51,7 @@ struct Shared {
 
 /// A handle that keeps no bus open.
 #[cfg(feature = "services")]
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct WeakBus {
     shared: Weak<Shared>,
 }
@@ -193,5 +193,14 @@ impl Bus {
 impl Default for Bus {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl fmt::Debug for Bus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bus")
+            .field("topics", &self.registry().len())
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
     }
 }

@@ -349,6 +349,11 @@ impl Registry {
         self.shared().iter().for_each(|topic| topic.tidy());
     }
 
+    /// How many topics and sets of lanes there are.
+    pub(crate) fn len(&self) -> usize {
+        self.topics.lock().by_key.len()
+    }
+
     /// Every topic's numbers, by name and type.
     pub(crate) fn snapshot(&self) -> Vec<TopicSnapshot> {
         let mut snapshots: Vec<_> = self

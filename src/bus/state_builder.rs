@@ -1,5 +1,7 @@
 //! Opening states.
 
+use std::fmt;
+
 use super::bus::Bus;
 use super::error::TopicError;
 use super::topic_builder::TopicBuilder;
@@ -61,7 +63,6 @@ const MIN_CAPACITY: usize = 64;
 /// assert_eq!(bus.state_named("mode", "other")?.get(), (1000, "starting"));
 /// # Ok::<(), ringbus::TopicError>(())
 /// ```
-#[derive(Debug)]
 #[must_use = "a builder opens a state when it is told to"]
 pub struct StateBuilder<'a, T: Send + Sync + 'static> {
     topic: TopicBuilder<'a, T>,
@@ -107,5 +108,11 @@ impl<T: Send + Sync + 'static> StateBuilder<'_, T> {
     /// As [`TopicBuilder::open`], and when the topic of this type and name is one of events.
     pub fn open(self, initial: T) -> Result<State<T>, TopicError> {
         self.topic.open_state(initial)
+    }
+}
+
+impl<T: Send + Sync + 'static> fmt::Debug for StateBuilder<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StateBuilder").field(&self.topic).finish()
     }
 }

@@ -179,6 +179,13 @@ impl ObserverPanic {
     }
 }
 
+impl fmt::Display for ObserverPanic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let message = self.message().unwrap_or("no text");
+        write!(f, "observer of {}: {message}", self.location)
+    }
+}
+
 impl<T: Send + Sync + 'static> Topic<T> {
     /// Calls `observer` with every event that is published from now on, inline, at priority 0.
     ///

@@ -68,7 +68,6 @@ impl fmt::Debug for Foreign<'_> {
 
 /// An arm of [`select!`](crate::select!) that is told of events without taking one; made by
 /// [`Subscriber::ready`].
-#[derive(Debug)]
 pub struct Ready<'a, T: Send + Sync + 'static>(&'a mut Subscriber<T>);
 
 impl<T: Send + Sync + 'static> Subscriber<T> {
@@ -118,6 +117,12 @@ impl<T: Send + Sync + 'static> Selectable for Ready<'_, T> {
 
     fn strategy(&self) -> WaitStrategy {
         self.0.strategy()
+    }
+}
+
+impl<T: Send + Sync + 'static> fmt::Debug for Ready<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Ready").field(&self.0).finish()
     }
 }
 

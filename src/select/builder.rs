@@ -1,5 +1,6 @@
 //! A reactor's settings.
 
+use std::fmt;
 use std::marker::PhantomData;
 
 use super::context::Context;
@@ -8,7 +9,6 @@ use super::reactor::Reactor;
 use crate::channel::{Clock, WaitStrategy};
 
 /// Makes a [`Reactor`] that differs from the plain one; made by [`Reactor::builder`].
-#[derive(Debug)]
 #[must_use = "a builder makes a reactor when it is built"]
 pub struct ReactorBuilder<S> {
     clock: Clock,
@@ -58,5 +58,16 @@ impl<S> ReactorBuilder<S> {
     pub fn build(self) -> Reactor<S> {
         let context = Context::new(self.clock, self.on_panic, self.outbox);
         Reactor::of(context, self.wait)
+    }
+}
+
+impl<S> fmt::Debug for ReactorBuilder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReactorBuilder")
+            .field("clock", &self.clock)
+            .field("wait", &self.wait)
+            .field("on_panic", &self.on_panic)
+            .field("outbox", &self.outbox)
+            .finish_non_exhaustive()
     }
 }

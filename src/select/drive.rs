@@ -343,12 +343,15 @@ impl<S> Context<S> {
             return Err(payload);
         }
         self.totals.panicked += 1;
-        let panic = HandlerPanic { handler, payload };
+        let panic = HandlerPanic {
+            handler,
+            location: self.slots.location(handler),
+            payload,
+        };
         if self.slots.is_live(handler)
             && let Some(source) = self.slots.source(handler.index())
         {
-            let location = self.control.pulse.location_of(handler);
-            source.tell_panic(location, panic.message());
+            source.tell_panic(panic.location, panic.message());
         }
         if self.policy == OnPanic::Remove {
             self.remove(handler);

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::panic::Location;
 
 use super::control::Control;
 use crate::sync::{Arc, Calls};
@@ -72,6 +73,8 @@ pub enum OnPanic {
 pub struct HandlerPanic {
     /// The handler.
     pub handler: HandlerId,
+    /// Where it was added; `None` if it has gone, and another one has its place.
+    pub location: Option<&'static Location<'static>>,
     /// What the panic carried.
     pub payload: Box<dyn Any + Send>,
 }
@@ -84,6 +87,16 @@ impl HandlerPanic {
             .downcast_ref::<&str>()
             .copied()
             .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+    }
+}
+
+impl fmt::Display for HandlerPanic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.handler)?;
+        if let Some(location) = self.location {
+            write!(f, " of {location}")?;
+        }
+        write!(f, ": {}", self.message().unwrap_or("no text"))
     }
 }
 

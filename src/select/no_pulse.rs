@@ -14,10 +14,6 @@ impl Pulse {
 
     pub(super) fn name(&self, _id: HandlerId, _location: &'static Location<'static>) {}
 
-    pub(super) fn location_of(&self, _id: HandlerId) -> Option<&'static Location<'static>> {
-        None
-    }
-
     pub(super) fn enter(&self, _id: HandlerId) {}
 
     pub(super) fn beat(&self) {}

@@ -114,11 +114,6 @@ impl Pulse {
         (generation == id.generation).then_some(HandlerName { id, location })
     }
 
-    /// Where a handler was added, unless another one has its place now.
-    pub(super) fn location_of(&self, id: HandlerId) -> Option<&'static Location<'static>> {
-        self.name_of(id).map(|name| name.location)
-    }
-
     /// The call that is running, if one is.
     pub(crate) fn current(&self) -> Option<Beat> {
         let word = self.word.get();

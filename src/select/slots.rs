@@ -1,6 +1,7 @@
 //! The handlers of a reactor, by their ids.
 
 use std::fmt;
+use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use super::context::Context;
@@ -91,6 +92,8 @@ enum State {
 struct Slot<S> {
     generation: u32,
     state: State,
+    /// Where it was added, or the one before it if it is vacant.
+    location: &'static Location<'static>,
     /// Apart from `other`, so that it is moved by two plain words.
     source: Option<Box<dyn Source<S>>>,
     other: Option<Box<Other<S>>>,
@@ -114,11 +117,14 @@ impl<S> Slots<S> {
         }
     }
 
+    #[track_caller]
     pub(crate) fn add(&mut self, body: Body<S>) -> HandlerId {
+        let location = Location::caller();
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot {
                 generation: 0,
                 state: State::Vacant,
+                location,
                 source: None,
                 other: None,
                 extras: None,
@@ -127,6 +133,7 @@ impl<S> Slots<S> {
         });
         let slot = &mut self.slots[index as usize];
         slot.state = State::Live;
+        slot.location = location;
         match body {
             Body::Source(source) => slot.source = Some(source),
             Body::Other(other) => slot.other = Some(other),
@@ -168,6 +175,13 @@ impl<S> Slots<S> {
                 .as_ref()
                 .and_then(|extras| extras.calls.as_ref())
                 .is_none_or(|calls| !calls.is_severed())
+    }
+
+    /// Where a handler was added, also if it has gone, unless another one has its place.
+    pub(crate) fn location(&self, id: HandlerId) -> Option<&'static Location<'static>> {
+        let slot = self.slots.get(id.index())?;
+        let gone = slot.state == State::Vacant && slot.generation.wrapping_sub(1) == id.generation;
+        (slot.generation == id.generation || gone).then_some(slot.location)
     }
 
     /// Whether it is one of a timeline's.

@@ -1,6 +1,7 @@
 //! Several events at once, by reference.
 
 use std::fmt;
+use std::iter::FusedIterator;
 
 use super::conflate::Scratch;
 use crate::ring::Events;
@@ -138,6 +139,9 @@ impl<'a, T> Iterator for Batch<'a, T> {
         folded.expect("it is given back each time")
     }
 }
+
+/// Once it is empty nothing that is published later gets into it.
+impl<T> FusedIterator for Batch<'_, T> {}
 
 impl<T> Drop for Batch<'_, T> {
     #[inline(always)]

@@ -1,6 +1,7 @@
 //! Many values from one thread to another, with an end that says why.
 
 use std::fmt;
+use std::iter::FusedIterator;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -252,6 +253,9 @@ impl<T: Send + 'static> Iterator for Stream<T> {
         self.recv().ok()
     }
 }
+
+/// Its end stays the end.
+impl<T: Send + 'static> FusedIterator for Stream<T> {}
 
 impl<R, T> Client<R>
 where

@@ -10,6 +10,7 @@ use super::group::Groups;
 use super::observers::Observers;
 use super::overflow::{Overflow, Start};
 use super::settings::Settings;
+use super::snapshot::SubscriberSnapshot;
 use super::system::Wire;
 use super::system_event::{ListenerKind, ListenerName};
 use super::unheard::Unheard;
@@ -553,6 +554,21 @@ impl<T> Listing<T> {
         } else {
             core.room.notify();
         }
+    }
+
+    /// The reader's name.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.label.name.as_deref()
+    }
+
+    /// The reader's numbers.
+    pub(crate) fn snapshot(&self) -> SubscriberSnapshot {
+        let desk = self.core.desk();
+        let mut listed = desk.subscribers.iter();
+        listed
+            .find(|listed| listed.label.id == self.label.id)
+            .and_then(|listed| SubscriberSnapshot::of(&self.core, listed))
+            .expect("a reader is on the list until it is dropped")
     }
 
     pub(crate) fn shared_core(&self) -> &Arc<Core<T>> {

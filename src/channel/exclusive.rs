@@ -251,6 +251,26 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
         self.batch(events.into_iter(), Patience::Try)
     }
 
+    /// The name of its topic; `None` for the one found by its type alone.
+    pub fn topic_name(&self) -> Option<&str> {
+        self.core.name()
+    }
+
+    /// How many events a subscriber may be behind now, as [`Topic::capacity`](crate::Topic::capacity).
+    pub fn capacity(&self) -> usize {
+        self.core.capacity()
+    }
+
+    /// Whether anybody listens, as [`Topic::has_subscribers`](crate::Topic::has_subscribers).
+    pub fn has_subscribers(&self) -> bool {
+        self.core.has_listeners()
+    }
+
+    /// Whether the topic takes no more events.
+    pub fn is_closed(&self) -> bool {
+        self.core.is_closed()
+    }
+
     #[inline(always)]
     fn one(&mut self, patience: Patience, event: T) -> Result<u64, (Refusal, T)> {
         if self.core.observers.is_watched() {

@@ -214,7 +214,7 @@ impl<T> Groups<T> {
 }
 
 impl<T> Shared<T> {
-    pub(super) fn snapshot(&self) -> GroupSnapshot {
+    pub(crate) fn snapshot(&self) -> GroupSnapshot {
         let standings = self.group.standings();
         GroupSnapshot {
             name: self.name.to_string(),

@@ -8,7 +8,7 @@ use crossbeam_channel::Receiver;
 
 use super::core::Core;
 use super::error::{PollError, RecvError, RecvTimeoutError, TryRecvError};
-use super::group::{Redeliver, Shared};
+use super::group::{GroupSnapshot, Redeliver, Shared};
 use super::overflow::Overflow;
 use super::ready_hook::ReadyHook;
 use super::stage::{Waited, wait_for_others};
@@ -190,6 +190,11 @@ impl<T: Send + Sync + 'static> GroupMember<T> {
     /// The group's name.
     pub fn group(&self) -> &str {
         self.shared.name()
+    }
+
+    /// The group's numbers now, as the [topic's](crate::Topic::snapshot) have them.
+    pub fn snapshot(&self) -> GroupSnapshot {
+        self.shared.snapshot()
     }
 
     /// The group's overflow policy.

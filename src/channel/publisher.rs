@@ -131,6 +131,26 @@ impl<T: Send + Sync + 'static> Publisher<T> {
         self.publish_until(event, Some(deadline))
     }
 
+    /// The name of its topic; `None` for the one found by its type alone.
+    pub fn topic_name(&self) -> Option<&str> {
+        self.core.name()
+    }
+
+    /// How many events a subscriber may be behind now, as [`Topic::capacity`](crate::Topic::capacity).
+    pub fn capacity(&self) -> usize {
+        self.core.capacity()
+    }
+
+    /// Whether anybody listens, as [`Topic::has_subscribers`](crate::Topic::has_subscribers).
+    pub fn has_subscribers(&self) -> bool {
+        self.core.has_listeners()
+    }
+
+    /// Whether the topic takes no more events.
+    pub fn is_closed(&self) -> bool {
+        self.core.is_closed()
+    }
+
     /// As `try_publish`, telling also whether only the calling thread could make room, and without showing
     /// the event to observers: it may be offered several times.
     pub(crate) fn offer(&self, event: T) -> Result<u64, (Refusal, T)> {

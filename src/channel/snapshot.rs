@@ -3,7 +3,7 @@
 use std::panic::Location;
 use std::time::Duration;
 
-use super::core::Core;
+use super::core::{Core, Listed};
 use super::group::GroupSnapshot;
 use super::overflow::Overflow;
 use super::wait::WaitStrategy;
@@ -99,6 +99,27 @@ pub struct SubscriberSnapshot {
     pub(crate) reader: u64,
 }
 
+impl SubscriberSnapshot {
+    pub(crate) fn of<T>(core: &Core<T>, listed: &Listed) -> Option<Self> {
+        let (ring, seat) = core.joined(listed)?;
+        let standings = ring.standings(seat);
+        Some(Self {
+            name: listed.label.name.as_deref().map(str::to_owned),
+            overflow: listed.label.overflow.unwrap_or_default(),
+            location: listed.label.location,
+            position: standings.next,
+            lag: standings.lag,
+            published: standings.published,
+            delivered: standings.delivered,
+            filtered: standings.filtered,
+            missed: standings.missed,
+            pending: standings.pending,
+            #[cfg(feature = "services")]
+            reader: standings.reader,
+        })
+    }
+}
+
 impl TopicSnapshot {
     pub(crate) fn of<T>(core: &Core<T>) -> Self {
         let published = core.published();
@@ -107,24 +128,7 @@ impl TopicSnapshot {
         let subscribers = desk
             .subscribers
             .iter()
-            .filter_map(|listed| {
-                let (ring, seat) = core.joined(listed)?;
-                let standings = ring.standings(seat);
-                Some(SubscriberSnapshot {
-                    name: listed.label.name.as_deref().map(str::to_owned),
-                    overflow: listed.label.overflow.unwrap_or_default(),
-                    location: listed.label.location,
-                    position: standings.next,
-                    lag: standings.lag,
-                    published: standings.published,
-                    delivered: standings.delivered,
-                    filtered: standings.filtered,
-                    missed: standings.missed,
-                    pending: standings.pending,
-                    #[cfg(feature = "services")]
-                    reader: standings.reader,
-                })
-            })
+            .filter_map(|listed| SubscriberSnapshot::of(core, listed))
             .collect();
         Self {
             name: core.name().map(str::to_owned),

@@ -13,6 +13,7 @@ use super::core::{Core, Listing};
 use super::error::{PollError, RecvError, RecvTimeoutError, SubscribeError, TryRecvError};
 use super::overflow::{Overflow, Start};
 use super::ready_hook::ReadyHook;
+use super::snapshot::SubscriberSnapshot;
 use super::wait::WaitStrategy;
 use crate::ring::{Found, Policy, Reader};
 use crate::sync::{Arc, Waiter};
@@ -502,6 +503,40 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         }
     }
 
+    /// The subscriber's name, if it was opened with [one](crate::SubscriberBuilder::name).
+    pub fn name(&self) -> Option<&str> {
+        self.listing.name()
+    }
+
+    /// The name of its topic; `None` for the one found by its type alone.
+    pub fn topic_name(&self) -> Option<&str> {
+        self.listing.core().name()
+    }
+
+    /// Whether its topic takes no more events. There may still be some to read.
+    pub fn is_closed(&self) -> bool {
+        self.listing.core().is_closed()
+    }
+
+    /// The subscriber's numbers now, as the [topic's](crate::Topic::snapshot) have them.
+    ///
+    /// ```
+    /// # use ringbus::{Bus, Overflow};
+    /// # let bus = Bus::new();
+    /// # let ticks = bus.topic_builder::<u32>().capacity(4).open()?;
+    /// let mut screen = ticks.subscriber().name("screen").overflow(Overflow::DropOldest).open()?;
+    /// for tick in 0..10 {
+    ///     ticks.publish(tick)?;
+    /// }
+    /// screen.poll(3, |_, _| {})?;
+    /// let numbers = screen.snapshot();
+    /// assert_eq!((numbers.delivered, numbers.missed, numbers.pending), (3, 6, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn snapshot(&self) -> SubscriberSnapshot {
+        self.listing.snapshot()
+    }
+
     /// The subscriber's overflow policy.
     pub fn overflow(&self) -> Overflow {
         match self.reader.policy() {
@@ -876,7 +911,8 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
 impl<T: Send + Sync + 'static> fmt::Debug for Subscriber<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscriber")
-            .field("topic", &self.listing.core().name())
+            .field("name", &self.name())
+            .field("topic", &self.topic_name())
             .field("overflow", &self.overflow())
             .finish_non_exhaustive()
     }

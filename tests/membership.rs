@@ -167,7 +167,7 @@ fn there_may_be_many_lossless_subscribers() {
         for subscriber in &mut subscribers {
             assert_eq!(subscriber.recv(), Ok(round));
         }
-        subscribers.swap_remove(round as usize);
+        drop(subscribers.swap_remove(round as usize));
     }
     assert_eq!(topic.snapshot().subscribers.len(), 290);
 }

@@ -89,7 +89,7 @@ fn steady_state_allocates_nothing_and_what_goes_leaves_nothing() {
         assert_eq!(merged.recv().unwrap().event, 1);
         assert_eq!(merged.try_recv().unwrap_err(), TryRecvError::Empty);
         assert_eq!(merged.snapshot().topics, 0);
-        lanes.subscribe();
+        drop(lanes.subscribe());
     });
     leaves_nothing("lanes that come and go", || {
         let lanes = bus.lanes::<u64>("brief").unwrap();

@@ -530,7 +530,7 @@ impl World {
 
     fn leave(&mut self, who: usize) {
         if let Some(index) = self.pick(who) {
-            self.subscribers.swap_remove(index);
+            drop(self.subscribers.swap_remove(index));
         }
     }
 

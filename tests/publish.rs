@@ -215,7 +215,7 @@ fn an_exclusive_publisher_is_alone() {
         PublisherError::NotAlone(1)
     );
     drop(two);
-    topic.exclusive_publisher().unwrap();
+    drop(topic.exclusive_publisher().unwrap());
 }
 
 #[test]

@@ -178,11 +178,13 @@ impl Bus {
     }
 
     /// Whether the bus is closed.
+    #[must_use]
     pub fn is_closed(&self) -> bool {
         self.registry().is_closed()
     }
 
     /// The numbers of every topic now.
+    #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
             topics: self.registry().snapshot(),

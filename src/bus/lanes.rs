@@ -196,6 +196,7 @@ impl<T: Send + Sync + 'static> Lanes<T> {
     }
 
     /// Whether there is no publisher to be had any more. Subscribers may still have something to read.
+    #[must_use]
     pub fn is_closed(&self) -> bool {
         self.shared.state.lock().is_closed(self.settings())
     }

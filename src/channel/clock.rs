@@ -30,6 +30,7 @@ use crate::sync::{Arc, AtomicU64, Barrier, Ordering, WaitSet, Waiter};
 /// assert_eq!(ticks, 1);
 /// ```
 #[derive(Clone, Debug, Default)]
+#[must_use = "a clock does nothing by itself"]
 pub struct Clock {
     manual: Option<Arc<Manual>>,
 }

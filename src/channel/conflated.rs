@@ -55,6 +55,7 @@ use super::subscriber::Subscriber;
 /// assert_eq!(shown.last(), Some(&("quote", 99)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[must_use = "a subscriber that is dropped leaves at once"]
 pub struct Conflated<T: Send + Sync + 'static, K, G> {
     subscriber: Subscriber<T>,
     key: G,

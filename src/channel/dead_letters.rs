@@ -214,6 +214,7 @@ fn deliver<T>(core: &Core<T>, held: &mut Option<T>, sequence: u64) {
 
 impl<T: Send + Sync + 'static> Topic<T> {
     /// Whether the topic has subscribers, groups or editors: whether a publish now would be heard.
+    #[must_use]
     pub fn has_subscribers(&self) -> bool {
         self.core().has_listeners()
     }

@@ -44,6 +44,7 @@ use crate::ring::Found;
 /// assert_eq!(subscriber.recv()?, "Hello, Ada");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[must_use = "an editor that is dropped leaves at once"]
 pub struct Editor<T: Send + Sync + 'static> {
     subscriber: Subscriber<T>,
 }
@@ -169,6 +170,7 @@ impl<T: Send + Sync + 'static> Editor<T> {
     }
 
     /// A channel that has a message when there may be something to edit; as [`Subscriber::doorbell`].
+    #[must_use = "nobody hears a doorbell whose receiver is dropped"]
     pub fn doorbell(&mut self) -> Receiver<()> {
         self.subscriber.doorbell()
     }

@@ -42,6 +42,7 @@ use crate::sync::Arc;
 /// assert_eq!(firsts, [7, 8, 9, 10]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[must_use = "a topic closes when its last publisher is dropped"]
 pub struct ExclusivePublisher<T: Send + Sync + 'static> {
     core: Arc<Core<T>>,
     /// Made when there is a ring. `Option`, as it gives the ring back before the publisher is signed off.
@@ -262,11 +263,13 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
     }
 
     /// Whether anybody listens, as [`Topic::has_subscribers`](crate::Topic::has_subscribers).
+    #[must_use]
     pub fn has_subscribers(&self) -> bool {
         self.core.has_listeners()
     }
 
     /// Whether the topic takes no more events.
+    #[must_use]
     pub fn is_closed(&self) -> bool {
         self.core.is_closed()
     }

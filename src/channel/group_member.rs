@@ -123,6 +123,7 @@ impl From<Handed> for GroupMeta {
 ///
 /// When the topic is closed each of the remaining events is given to one member. `Closed` is told when all of
 /// them are handled, so a member that has nothing to do waits for one that may still hand something back.
+#[must_use = "a member that is dropped leaves at once"]
 pub struct GroupMember<T: Send + Sync + 'static> {
     // The order matters: the worker leaves its group, the last member drops the group, then those who wait are
     // told.
@@ -193,6 +194,7 @@ impl<T: Send + Sync + 'static> GroupMember<T> {
     }
 
     /// The group's numbers now, as the [topic's](crate::Topic::snapshot) have them.
+    #[must_use]
     pub fn snapshot(&self) -> GroupSnapshot {
         self.shared.snapshot()
     }
@@ -234,6 +236,7 @@ impl<T: Send + Sync + 'static> GroupMember<T> {
 
     /// A channel that has a message when there may be something for this member, for a
     /// `crossbeam_channel::select!`; as [`Subscriber::doorbell`](crate::Subscriber::doorbell).
+    #[must_use = "nobody hears a doorbell whose receiver is dropped"]
     pub fn doorbell(&mut self) -> Receiver<()> {
         let (ring, doorbell) = crossbeam_channel::bounded(1);
         self.on_ready(move || {

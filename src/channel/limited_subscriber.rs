@@ -47,6 +47,7 @@ use crate::sync::InTurn;
 /// # assert_eq!(seen, [0, 1]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[must_use = "a subscriber that is dropped leaves at once"]
 pub struct LimitedSubscriber<T: Send + Sync + 'static> {
     subscriber: Subscriber<T>,
     limiter: RateLimiter,

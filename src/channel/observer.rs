@@ -265,6 +265,7 @@ impl<T: Send + Sync + 'static> Topic<T> {
     }
 
     /// Whether the topic has observers.
+    #[must_use]
     pub fn has_observers(&self) -> bool {
         !self.core().observers.is_empty()
     }

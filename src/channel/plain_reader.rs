@@ -56,6 +56,7 @@ impl<T: NoUninit + AnyBitPattern> PlainReader<T> {
     /// Lock-free: it reads again only when eight values were set, or begun to be, while it read one; and a
     /// thread that is stopped while it sets one is in nobody's way.
     #[inline]
+    #[must_use]
     pub fn get(&self) -> (u64, T) {
         let mut value = T::zeroed();
         let version = self.words.load(bytemuck::bytes_of_mut(&mut value));
@@ -68,6 +69,7 @@ impl<T: NoUninit + AnyBitPattern> PlainReader<T> {
     /// Neither of the two goes back, and a `get` after a `load` finds that value or a newer one; but a `load`
     /// after a `get` may still find the value before one that is just being set.
     #[inline]
+    #[must_use]
     pub fn load(&self) -> T {
         if size_of::<T>() > size_of::<u64>() {
             return self.get().1;

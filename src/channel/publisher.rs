@@ -42,6 +42,7 @@ use crate::sync::Arc;
 /// assert_eq!(subscriber.recv(), Ok(2));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[must_use = "a topic closes when its last publisher is dropped"]
 pub struct Publisher<T: Send + Sync + 'static> {
     core: Arc<Core<T>>,
     /// Batches are collected here before they are claimed, so that no user code runs under a claim that
@@ -142,11 +143,13 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     }
 
     /// Whether anybody listens, as [`Topic::has_subscribers`](crate::Topic::has_subscribers).
+    #[must_use]
     pub fn has_subscribers(&self) -> bool {
         self.core.has_listeners()
     }
 
     /// Whether the topic takes no more events.
+    #[must_use]
     pub fn is_closed(&self) -> bool {
         self.core.is_closed()
     }

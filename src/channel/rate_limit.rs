@@ -28,6 +28,7 @@ use crate::sync::{Arc, InTurn, WaitSet};
 /// assert_eq!(RateLimit::per_minute(60), RateLimit::every(Duration::from_secs(1)).burst(60));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[must_use = "a limit does nothing by itself"]
 pub struct RateLimit {
     interval: Duration,
     burst: u32,

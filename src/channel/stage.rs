@@ -61,6 +61,7 @@ use crate::sync::{Arc, WaitSet};
 /// assert_eq!(JOURNALLED.load(Ordering::Relaxed), 7);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[must_use = "a stage is a name for `after`"]
 pub struct Stage<T: Send + Sync + 'static> {
     core: Arc<Core<T>>,
     overflow: Overflow,

@@ -193,6 +193,7 @@ impl<T: Send + Sync + 'static> State<T> {
     }
 
     /// The version of the latest value, and a clone of it.
+    #[must_use]
     pub fn get(&self) -> (u64, T)
     where
         T: Clone,
@@ -240,6 +241,7 @@ impl<T: Send + Sync + 'static> State<T> {
     }
 
     /// Whether the state takes no more values.
+    #[must_use]
     pub fn is_closed(&self) -> bool {
         self.core.is_closed()
     }

@@ -80,6 +80,7 @@ impl<T: Send + Sync + 'static> StateReader<T> {
     }
 
     /// Whether there is a value newer than `version`.
+    #[must_use]
     pub fn is_newer(&self, version: u64) -> bool {
         self.view.look_beyond(version) == Found::Some
     }

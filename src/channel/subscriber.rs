@@ -35,6 +35,7 @@ use crate::sync::{Arc, Waiter};
 /// When a handler, a filter or a `Clone` panics, the panic passes through the call that ran it. The event it
 /// was given is done with; everything behind that is still there for the next call, and publishers and
 /// other subscribers do not notice.
+#[must_use = "a subscriber that is dropped leaves at once"]
 pub struct Subscriber<T: Send + Sync + 'static> {
     // The order of these two matters: the reader leaves the ring before its listing wakes publishers.
     pub(super) reader: Reader<T>,
@@ -514,6 +515,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     }
 
     /// Whether its topic takes no more events. There may still be some to read.
+    #[must_use]
     pub fn is_closed(&self) -> bool {
         self.listing.core().is_closed()
     }
@@ -533,6 +535,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     /// assert_eq!((numbers.delivered, numbers.missed, numbers.pending), (3, 6, 1));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[must_use]
     pub fn snapshot(&self) -> SubscriberSnapshot {
         self.listing.snapshot()
     }
@@ -609,6 +612,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     /// assert_eq!(sum, 7);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[must_use = "nobody hears a doorbell whose receiver is dropped"]
     pub fn doorbell(&mut self) -> Receiver<()> {
         let (ring, doorbell) = crossbeam_channel::bounded(1);
         self.on_ready(move || {

@@ -174,11 +174,13 @@ impl<T: Send + Sync + 'static> Topic<T> {
     }
 
     /// Whether the topic takes no more events. Subscribers may still have some to read.
+    #[must_use]
     pub fn is_closed(&self) -> bool {
         self.core.is_closed()
     }
 
     /// The topic's numbers now.
+    #[must_use]
     pub fn snapshot(&self) -> TopicSnapshot {
         TopicSnapshot::of(&self.core)
     }

@@ -150,7 +150,7 @@ fn finishing_frees_a_blocked_publisher() {
             other
         });
         publisher.publish(2).unwrap();
-        publishing.join().unwrap();
+        drop(publishing.join().unwrap());
     });
 }
 

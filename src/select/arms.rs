@@ -68,6 +68,7 @@ impl fmt::Debug for Foreign<'_> {
 
 /// An arm of [`select!`](crate::select!) that is told of events without taking one; made by
 /// [`Subscriber::ready`].
+#[must_use = "an arm does nothing unless it is selected"]
 pub struct Ready<'a, T: Send + Sync + 'static>(&'a mut Subscriber<T>);
 
 impl<T: Send + Sync + 'static> Subscriber<T> {

@@ -420,12 +420,14 @@ impl<S> Context<S> {
 
     /// Whether there is such a handler. One-shot timers are gone once they have fired, sources when they
     /// have ended, and any handler when a [guard](Self::guard) of it was dropped.
+    #[must_use]
     pub fn contains(&self, id: HandlerId) -> bool {
         self.slots.is_callable(id)
     }
 
     /// A guard that removes a handler when it is dropped, from whichever thread; `None` when there is no
     /// such handler.
+    #[must_use = "the handler is removed when the guard is dropped"]
     pub fn guard(&mut self, id: HandlerId) -> Option<HandlerGuard> {
         if !self.contains(id) {
             return None;
@@ -469,6 +471,7 @@ impl<S> Context<S> {
     }
 
     /// How many more events the outbox takes while the rings they go to are full.
+    #[must_use]
     pub fn outbox_room(&self) -> usize {
         self.outbox.capacity() - self.outbox.len()
     }
@@ -498,11 +501,13 @@ impl<S> Context<S> {
     }
 
     /// Stops the reactor from other threads.
+    #[must_use]
     pub fn stop_handle(&self) -> StopHandle {
         StopHandle::new(&self.control)
     }
 
     /// The reactor's numbers.
+    #[must_use]
     pub fn snapshot(&self) -> ReactorSnapshot {
         ReactorSnapshot {
             outbox: self.outbox.len(),

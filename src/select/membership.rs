@@ -136,6 +136,7 @@ where
 impl<T: Send + Sync + 'static> GroupMember<T> {
     /// An arm of [`select!`](crate::select!) for events that are not `Clone`: it is taken when there may be
     /// something for this member, or the end; read it with [`poll`](Self::poll).
+    #[must_use = "an arm does nothing unless it is selected"]
     pub fn ready(&mut self) -> impl Selectable<Output = ()> + '_ {
         MemberReady(self)
     }

@@ -70,6 +70,7 @@ const ROUND: usize = 64;
 ///
 /// It is closed when no topic can appear any more, as the bus or the lanes are closed, and everything is
 /// read.
+#[must_use = "a subscriber that is dropped leaves at once"]
 pub struct MergedSubscriber<T: Send + Sync + 'static> {
     /// In a cell, as a select looks at its sources and enlists with them by shared reference. Not borrowed
     /// while user code runs.
@@ -338,6 +339,7 @@ impl<T: Send + Sync + 'static> MergedSubscriber<T> {
     }
 
     /// Its numbers.
+    #[must_use]
     pub fn snapshot(&self) -> MergedSnapshot {
         MergedSnapshot {
             topics: self.members.len() - self.free.len() + self.intake.waiting(),

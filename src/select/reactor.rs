@@ -96,6 +96,7 @@ pub enum RunError {
 /// is armed: its next publisher marks it, and wakes the reactor if it sleeps. So a round costs what is ready,
 /// not what is registered. Nothing is allocated but by adding handlers, by an outbox that grows, and by
 /// sleeping with foreign channels.
+#[must_use = "a reactor does nothing unless it runs"]
 pub struct Reactor<S> {
     context: Context<S>,
     wait: WaitStrategy,

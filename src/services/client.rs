@@ -43,6 +43,7 @@ use crate::sync::thread_id;
 /// A request is written into the instance's ring, and its reply into a place that the client has kept from an
 /// earlier call: nothing is allocated but for a request beyond the most there were at once, and for one that
 /// was cancelled.
+#[must_use = "a client does nothing by itself"]
 pub struct Client<R: Request> {
     pub(super) service: Arc<Service<R>>,
     /// The instances as of a version of the roster.

@@ -167,6 +167,7 @@ impl Bus {
     /// A worker is listed while it runs, and then while its [`Worker`](crate::Worker) is there. One that was
     /// [detached](crate::Worker::detach) and failed is listed until its name is taken again. Once the bus is
     /// [shut down](Self::shutdown) all stay.
+    #[must_use]
     pub fn workers(&self) -> Vec<WorkerSnapshot> {
         snapshots(&self.attached(Crew::default).posts(), &self.snapshot())
     }

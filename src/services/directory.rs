@@ -259,6 +259,7 @@ impl Bus {
     /// # drop(server);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[must_use]
     pub fn services(&self) -> Vec<ServiceSnapshot> {
         let services = Directory::of(self).all();
         let mut snapshots: Vec<_> = services.iter().map(|service| service.snapshot()).collect();

@@ -35,6 +35,7 @@ use crate::sync::{Waiter, contain};
 ///
 /// When the bus closes, requests that were accepted before are still there for the server, then it is told
 /// `Closed`.
+#[must_use = "a server that is dropped leaves its service at once"]
 pub struct Server<R: Request> {
     inbox: Inbox<Asked<R>>,
     instance: Arc<Instance<R>>,

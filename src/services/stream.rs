@@ -79,6 +79,7 @@ pub fn stream<T: Send + 'static>(capacity: usize) -> (StreamSender<T>, Stream<T>
 ///
 /// Dropping it ends the stream with [`StreamEnd::Cancelled`], or [`StreamEnd::Panicked`] when that is because its
 /// thread panics; what was sent before is still received. [`finish`](Self::finish) is the other end.
+#[must_use = "a stream ends when its sender is dropped"]
 pub struct StreamSender<T: Send + 'static> {
     mailbox: Mailbox<T>,
     end: Arc<Mutex<Option<StreamEnd>>>,
@@ -89,6 +90,7 @@ pub struct StreamSender<T: Send + 'static> {
 /// It may be handed to a [reactor](crate::Context::on_stream), or be an arm of [`select!`](crate::select!), which
 /// is given what [`recv`](Self::recv) returns. Dropping it tells the sender, which gets back what it would send,
 /// and drops what was not received.
+#[must_use = "a stream that is dropped ends the sending"]
 pub struct Stream<T: Send + 'static> {
     inbox: Inbox<T>,
     end: Arc<Mutex<Option<StreamEnd>>>,
@@ -161,6 +163,7 @@ impl<T: Send + 'static> StreamSender<T> {
     }
 
     /// Whether the receiver has gone.
+    #[must_use]
     pub fn is_abandoned(&self) -> bool {
         self.mailbox.is_closed()
     }

@@ -40,6 +40,7 @@ use crate::select::{Beat, HandlerName};
 /// A worker tells which handler it calls by a store of its own before and after; where there is a watchdog it
 /// does so for every event.
 #[derive(Debug)]
+#[must_use = "a watchdog looks when it is told to check"]
 pub struct Watchdog {
     crew: Weak<Crew>,
     threshold: Duration,

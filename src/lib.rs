@@ -310,8 +310,38 @@
 //!
 //! Handlers of several topics are called in the order of publication if the topics are on one [`Timeline`].
 //!
-//! The other way round, a subscription takes part in a foreign loop by [`Subscriber::on_ready`], and in a
-//! `crossbeam_channel::select!` by [`Subscriber::doorbell`].
+//! # In a foreign loop
+//!
+//! A loop that waits by other means, a window's or an `epoll`, is woken by [`Subscriber::on_ready`]; a
+//! `crossbeam_channel::select!` is by [`Subscriber::doorbell`]; a loop that comes round anyway, a game's, takes
+//! [turns](Reactor::turn) or [polls](Subscriber::poll).
+//!
+//! ```
+//! # use ringbus::Bus;
+//! # let bus = Bus::new();
+//! # let ticks = bus.topic::<u32>();
+//! let mut subscriber = ticks.subscribe();
+//! let (wake, woken) = std::sync::mpsc::channel(); // the loop's own way to be woken
+//! subscriber.on_ready(move || {
+//!     let _ = wake.send(());
+//! });
+//! ticks.publish(7)?;
+//! ticks.close();
+//!
+//! let mut sum = 0;
+//! 'waiting: while woken.recv().is_ok() {
+//!     // Until there is nothing: only then is the hook called again.
+//!     loop {
+//!         match subscriber.poll(64, |tick, _| sum += tick) {
+//!             Ok(0) => break,
+//!             Ok(_) => {}
+//!             Err(_closed) => break 'waiting,
+//!         }
+//!     }
+//! }
+//! assert_eq!(sum, 7);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # Requests and replies
 //!
@@ -472,12 +502,22 @@
 //!
 //! No lock is held while user code runs: handlers, observers, filters, hooks, `Clone`, `Drop`, iterators.
 //!
+//! A stretch is what publishers may claim without looking at who reads: half a ring while the readers keep up,
+//! less where one of them is in the way sooner. At its end one publisher looks at all of them, and others that come
+//! there meanwhile wait for it.
+//!
 //! # Trade-offs
 //!
 //! Memory is taken up front, but for topics that may grow, and an event stays in it until it is overwritten or
 //! the topic goes. Sequences have gaps where a publisher stepped over a slot that a lossy subscriber was reading,
 //! or where a batch ended
 //! early; numbers of events are exact all the same.
+//!
+//! # When not to use it
+//!
+//! For a work queue without an order to keep and with nobody else to listen, or a buffer without a bound, use a
+//! channel, `crossbeam-channel` for one. In async code use `tokio::sync::broadcast`. For one producer and one
+//! consumer in an audio callback use `rtrb`; between processes, `iceoryx2`.
 
 mod bus;
 mod channel;

@@ -127,6 +127,10 @@ impl Bus {
     ///
     /// Topics of one name and different types are different topics.
     ///
+    /// Whoever opens a topic first gives it its settings; here those are the defaults, and a
+    /// [builder](Self::topic_builder) that wants others is refused from then on. To listen without opening, follow
+    /// the name by [`subscribe_pattern`](Self::subscribe_pattern).
+    ///
     /// # Errors
     ///
     /// When the name is empty or longer than [`MAX_NAME`](crate::MAX_NAME) bytes, or followed by more lossy

@@ -20,6 +20,10 @@ pub enum Overflow {
     Block,
     /// Lossy: the oldest unread events are given up, up to a sixteenth of the capacity at a time. They are dropped,
     /// or [moved to another topic](crate::TopicBuilder::missed_letters_to).
+    ///
+    /// [`recv`](crate::Subscriber::recv) tells a loss as an error, which is not the end: a loop
+    /// `while let Ok(event) = subscriber.recv()` ends at the first one. [`iter`](crate::Subscriber::iter) and
+    /// [`poll`](crate::Subscriber::poll) go on.
     DropOldest,
     /// Conflating: only the newest event is ever read.
     Latest,

@@ -140,6 +140,10 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     /// disconnected, and when it [comes after](crate::SubscriberBuilder::after) a subscriber that only this
     /// thread reads.
     ///
+    /// An error may thus be a loss and not the end: with [`Overflow::DropOldest`] a loop
+    /// `while let Ok(event) = subscriber.recv()` ends at the first loss. [`iter`](Self::iter) and
+    /// [`poll`](Self::poll) go on.
+    ///
     /// # Blocking
     ///
     /// Waits by the topic's [`WaitStrategy`].

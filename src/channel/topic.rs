@@ -127,6 +127,10 @@ impl<T: Send + Sync + 'static> Topic<T> {
     /// A lossless subscriber that sees every event published after this call returns.
     ///
     /// On a closed topic it is told `Closed` at once.
+    ///
+    /// Once a lossless subscriber that nobody reads is a full ring behind, it holds publishers up. A publish of
+    /// the thread that opened it is then refused as [`WouldDeadlock`](PublishError::WouldDeadlock) after a second;
+    /// one of another thread waits. Drop it, read it, or open one that [may lose events](Overflow).
     #[track_caller]
     pub fn subscribe(&self) -> Subscriber<T> {
         match Subscriber::join(&self.core, None, Overflow::Block, Start::Now, None) {
@@ -150,7 +154,11 @@ impl<T: Send + Sync + 'static> Topic<T> {
 
     /// Joins a group of competing consumers: each event goes to exactly one of its members.
     ///
-    /// Members that join under the same name are one group; see [`GroupMember`](crate::GroupMember).
+    /// Members that join under the same name are one group; see [`GroupMember`](crate::GroupMember). What was
+    /// published before the first of them joined is not the group's, unless it [starts](GroupBuilder::start) there.
+    ///
+    /// Members read an event by `&T`. To own a job, send it as a request to a service, which is given it by
+    /// value, or through a channel.
     ///
     /// ```
     /// # use ringbus::Bus;

@@ -67,13 +67,16 @@ impl fmt::Debug for Foreign<'_> {
 }
 
 /// An arm of [`select!`](crate::select!) that is told of events without taking one; made by
-/// [`Subscriber::ready`].
+/// [`Subscriber::ready`]. It may be taken for nothing: [`poll`](Subscriber::poll) in the arm.
 #[must_use = "an arm does nothing unless it is selected"]
 pub struct Ready<'a, T: Send + Sync + 'static>(&'a mut Subscriber<T>);
 
 impl<T: Send + Sync + 'static> Subscriber<T> {
     /// An arm of [`select!`](crate::select!) for events that are not `Clone`: it is taken when there may be
     /// something to read, or the end; read it with [`poll`](Self::poll).
+    ///
+    /// It may be taken for nothing, for an event that the filter refuses, say: then `poll` in the arm shows none.
+    /// So wait in the `select!` and not in the arm.
     ///
     /// ```
     /// use ringbus::Bus;

@@ -122,6 +122,9 @@ impl<S> Reactor<S> {
     /// When the last source has ended, what is in the outbox is published, and timers do not keep the
     /// reactor; one that never had a source runs until it has no timer. It may be run again.
     ///
+    /// A publisher that a handler owns keeps its topic open. A reactor that reads a topic to which its own
+    /// handlers publish therefore ends by [`stop`](Context::stop) or [`Bus::close`](crate::Bus::close) alone.
+    ///
     /// # Errors
     ///
     /// When all sources have closed, and the outbox waits for a subscriber that this thread reads; after a

@@ -87,6 +87,9 @@ pub struct StreamSender<T: Send + 'static> {
 
 /// The receiving end of a [`stream`]; as an iterator it waits for each item, until the end.
 ///
+/// An iterator does not say why it ended: after `for item in &mut stream`, [`recv`](Self::recv) does, also again
+/// and again. A loop over the stream by value drops it, and the reason with it.
+///
 /// It may be handed to a [reactor](crate::Context::on_stream), or be an arm of [`select!`](crate::select!), which
 /// is given what [`recv`](Self::recv) returns. Dropping it tells the sender, which gets back what it would send,
 /// and drops what was not received.

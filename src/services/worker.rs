@@ -19,11 +19,12 @@ use super::worker_snapshot::WorkerEnd;
 /// let orders = bus.topic::<u64>();
 /// let filled = bus.topic::<String>();
 /// let mut fills = filled.subscribe();
+/// let filled = filled.publisher()?;
 ///
 /// let mut reactor = Reactor::<u64>::new();
-/// reactor.on(orders.subscribe(), move |volume, order, _| {
+/// reactor.on(orders.subscribe(), move |volume, order, cx| {
 ///     *volume += order;
-///     filled.publish(format!("{volume} by now")).expect("somebody reads");
+///     cx.publish(&filled, format!("{volume} by now")).expect("somebody reads");
 /// });
 /// let worker = bus.worker("risk").spawn(reactor, || 0)?;
 ///
@@ -52,11 +53,12 @@ use super::worker_snapshot::WorkerEnd;
 /// let orders = bus.topic::<u64>();
 /// let sums = bus.topic::<(u64, u64)>();
 /// let mut seen = sums.subscribe();
+/// let sums = sums.publisher()?;
 /// let mut reactor = Reactor::<u64>::new();
-/// reactor.on(orders.subscribe(), move |sum, order, _| {
+/// reactor.on(orders.subscribe(), move |sum, order, cx| {
 ///     assert_ne!(*order, 13, "an unlucky order");
 ///     *sum += order;
-///     sums.publish((*order, *sum)).expect("somebody reads");
+///     cx.publish(&sums, (*order, *sum)).expect("somebody reads");
 /// });
 /// let restarts = Restarts::up_to(1).back_off(Duration::from_millis(1), Duration::from_millis(1));
 /// let worker = bus.worker("risk").restart(restarts).spawn(reactor, || 0)?;
@@ -82,8 +84,10 @@ use super::worker_snapshot::WorkerEnd;
 ///
 /// # Blocking
 ///
-/// Dropping waits while a handler runs. So the handle must not be dropped under a lock that a handler takes;
-/// and two workers that drop each other's handles wait for ever.
+/// Dropping waits while a handler runs. A handler that waits in [`Topic::publish`](crate::Topic::publish) or in
+/// that of a publisher runs until there is room or the topic closes;
+/// [`Context::publish`](crate::Context::publish) never waits. So the handle must not be dropped under a lock that a
+/// handler takes; and two workers that drop each other's handles wait for ever.
 #[must_use = "the worker is stopped when its handle is dropped"]
 pub struct Worker {
     post: Arc<Post>,

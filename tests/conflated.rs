@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use common::{Census, Counted, assert_conserved, finishes, let_others_park, numbers};
 use proptest::prelude::*;
-use ringbus::{Bus, Overflow, PollError, Topic};
+use ringbus::{Bus, Overflow, PollError, Topic, select};
 
 type Quote = (u8, u64);
 
@@ -19,6 +19,62 @@ fn open<T: Send + Sync + 'static>(bus: &Bus, capacity: usize) -> Topic<T> {
         .keep_open()
         .open()
         .unwrap()
+}
+
+#[test]
+fn a_select_is_given_the_newest_of_each_key_and_then_the_end() {
+    let bus = Bus::new();
+    let (topic, other) = (open::<Quote>(&bus, 64), open::<u64>(&bus, 64));
+    // Of two keys it has room for one: the other waits beside the table.
+    let mut conflated = topic.subscribe().conflate_by(1, |quote| quote.0);
+    let mut others = other.subscribe();
+    let mut next = || {
+        select! {
+            quote = conflated => quote.map(|(quote, meta)| (quote, meta.missed)),
+            _event = others => unreachable!("nothing is published there"),
+            default => Ok(((0, 0), 0)),
+        }
+    };
+    assert_eq!(next(), Ok(((0, 0), 0)));
+    for quote in [(1, 10), (1, 11), (2, 20), (2, 21)] {
+        topic.publish(quote).unwrap();
+    }
+    assert_eq!(next(), Ok(((1, 11), 1)));
+    topic.close();
+    assert_eq!(next(), Ok(((2, 21), 1)));
+    assert_eq!(next(), Err(PollError::Closed));
+    assert_eq!(next(), Err(PollError::Closed));
+}
+
+#[test]
+fn a_select_that_waits_is_woken_for_a_conflated_event_and_for_the_end() {
+    finishes("a select that waits for a conflated event", || {
+        let bus = Bus::new();
+        let (topic, other) = (open::<Quote>(&bus, 64), open::<u64>(&bus, 64));
+        let mut conflated = topic.subscribe().conflate_by(8, |quote| quote.0);
+        let mut others = other.subscribe();
+        let publisher = thread::spawn(move || {
+            for event in 0..20 {
+                let_others_park();
+                topic.publish((1, event)).unwrap();
+            }
+            let_others_park();
+            topic.close();
+        });
+        let mut seen = 0;
+        let end = loop {
+            let quote = select! {
+                quote = conflated => quote,
+                _event = others => unreachable!("nothing is published there"),
+            };
+            match quote {
+                Ok((_, meta)) => seen += 1 + meta.missed,
+                Err(end) => break end,
+            }
+        };
+        assert_eq!((seen, end), (20, PollError::Closed));
+        publisher.join().unwrap();
+    });
 }
 
 #[test]

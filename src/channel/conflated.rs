@@ -26,6 +26,10 @@ use super::subscriber::Subscriber;
 /// was missed meanwhile. The subscriber's snapshot counts what is in the table as delivered, and what was passed
 /// over there as missed.
 ///
+/// It may be an arm of [`select!`](crate::select!), which is given what [`recv`](Self::recv) returns. As losses come
+/// with the events, `while let Ok((event, meta)) = conflated.recv()` goes on to the end. A reactor that conflates
+/// calls [`Batch::latest_by`](crate::Batch::latest_by) in an [`on_batch`](crate::Context::on_batch).
+///
 /// # Memory
 ///
 /// The table has at most as many keys as it was made for, and one event for each. When another key comes, its
@@ -193,6 +197,17 @@ where
                 Err(end) => self.ended = Some(end),
             }
         }
+    }
+
+    /// Whether there may be something to hand out, or the end to tell.
+    pub(crate) fn is_ready(&self) -> bool {
+        let table = &self.table;
+        let has_one = !table.turns.is_empty() || table.waiting.is_some();
+        has_one || self.ended.is_some() || self.subscriber.is_ready()
+    }
+
+    pub(crate) fn subscriber(&self) -> &Subscriber<T> {
+        &self.subscriber
     }
 
     /// Takes what the ring has into the table.

@@ -15,7 +15,7 @@
 //! | `outbox`    | events that find no room yet                                 |
 //! | `control`, `handler` | what other threads ask for; names, guards, panics   |
 //! | `pulse`     | which handler runs, for other threads to see                 |
-//! | `arms`, `macros` | `select!`                                               |
+//! | `arms`, `macros`, `conflated` | `select!`, and its arms                    |
 //! | `merged`, `merged_builder`, `merged_source` | many topics read as one source |
 //! | `intake`    | where topics that appear come to a merged subscriber         |
 
@@ -24,6 +24,7 @@ mod arms;
 mod attend;
 mod budget;
 mod builder;
+mod conflated;
 mod context;
 mod control;
 mod drive;

@@ -37,6 +37,7 @@
 /// | a [`GroupMember<T>`](crate::GroupMember), `T: Clone` | `Result<T, RecvError>`, as of `recv` |
 /// | [`subscriber.ready()`](crate::Subscriber::ready)   | `()`: there may be something to `poll` |
 /// | a [`MergedSubscriber<T>`](crate::MergedSubscriber), `T: Clone` | `Result<Delivery<T>, RecvError>` |
+/// | a [`Conflated<T, K, G>`](crate::Conflated), `T: Clone` | `Result<(T, Meta), PollError>`, as of `recv` |
 /// | [`member.ready()`](crate::GroupMember::ready)      | `()`: there may be something to `poll` |
 /// | [`merged.ready()`](crate::MergedSubscriber::ready) | `()`: there may be something to `poll` |
 /// | a `crossbeam_channel::Receiver<M>`      | `Result<M, crossbeam_channel::RecvError>`     |

@@ -229,7 +229,7 @@ fn analytics(
             .subscriber()
             .filter(|reading: &Reading| reading.sensor == IMPORTANT)
             .open()?;
-        reactor.expect(important, SILENCE, move |state: &mut Analytics, cx| {
+        reactor.on_silence(important, SILENCE, move |state: &mut Analytics, cx| {
             let at = cx.clock().elapsed();
             state.alarms.push(Alarm { site, at });
         });

@@ -1112,7 +1112,7 @@ fn a_lossy_member_of_a_reactor_tells_its_losses() {
         .unwrap();
     let mut reactor = Reactor::<(u64, u64)>::new();
     let id = reactor.on_group(member, |state: &mut (u64, u64), _, _| state.0 += 1);
-    reactor.on_lag(id, |state, missed, _| state.1 += missed);
+    reactor.on_missed(id, |state, missed, _| state.1 += missed);
     for event in 0..20 {
         topic.publish(event).unwrap();
     }

@@ -26,7 +26,7 @@ fn steady_state_allocates_nothing_and_what_goes_leaves_nothing() {
     reactor.on_merged(bus.subscribe_pattern("*").unwrap(), |sum, event, _, _| {
         *sum += event
     });
-    reactor.idle(|_, cx| cx.stop());
+    reactor.on_idle(|_, cx| cx.stop());
     let (mut sum, mut turn) = (0, 0);
 
     // Each topic is ready, silent, armed and ready again in turn.

@@ -196,7 +196,7 @@ fn losses_are_told_exactly_also_of_topics_that_close_behind_them() {
         .open()
         .unwrap();
     let id = reactor.on_merged(merged, |seen, event, _, _| seen.0.push(*event));
-    reactor.on_lag(id, |seen, missed, _| seen.1.push(missed));
+    reactor.on_missed(id, |seen, missed, _| seen.1.push(missed));
     let (a, b) = (open(&bus, "a", 4), open(&bus, "b", 4));
     publish(&a, 0..10);
     // What is left of this one is for no handler.
@@ -236,7 +236,7 @@ fn a_disconnected_one_is_told_and_removed() {
     let builder = bus.pattern_subscriber::<u64>("*").unwrap();
     let merged = builder.overflow(Overflow::Disconnect).open().unwrap();
     let id = reactor.on_merged(merged, |_, _, _, _| {});
-    reactor.on_lag(id, |told, missed, _| *told += missed);
+    reactor.on_missed(id, |told, missed, _| *told += missed);
     publish(&open(&bus, "a", 4), 0..5);
     let mut told = 0;
     let turn = reactor.turn(&mut told, Budget::unlimited());

@@ -129,7 +129,7 @@ fn a_loss_is_told_once_with_its_exact_count_before_the_next_event() {
                 seen.push(Seen::Event(*event));
             })
         };
-        assert!(reactor.on_lag(id, |seen, missed, _| seen.push(Seen::Missed(missed))));
+        assert!(reactor.on_missed(id, |seen, missed, _| seen.push(Seen::Missed(missed))));
         for event in 0..10 {
             topic.publish(event).unwrap();
         }
@@ -155,7 +155,7 @@ fn a_latest_subscription_is_given_the_newest_and_told_what_it_skipped() {
         lossy(&topic, Overflow::Latest),
         |seen: &mut (Vec<u64>, u64), event, _| seen.0.push(*event),
     );
-    reactor.on_lag(id, |seen, missed, _| seen.1 += missed);
+    reactor.on_missed(id, |seen, missed, _| seen.1 += missed);
     for event in 0..10 {
         topic.publish(event).unwrap();
     }
@@ -173,7 +173,7 @@ fn a_disconnected_subscription_tells_its_loss_then_its_end() {
         lossy(&topic, Overflow::Disconnect),
         |seen: &mut Vec<String>, event, _| seen.push(event.to_string()),
     );
-    reactor.on_lag(id, |seen, missed, _| seen.push(format!("missed {missed}")));
+    reactor.on_missed(id, |seen, missed, _| seen.push(format!("missed {missed}")));
     reactor.on_closed(id, |seen, _| seen.push("closed".to_owned()));
     for event in 0..5 {
         topic.publish(event).unwrap();
@@ -204,7 +204,7 @@ fn on_closed_comes_after_the_last_event_and_only_once() {
     assert_eq!(reactor.run(&mut seen), Ok(Ended::Closed));
     assert!(seen.into_iter().eq((0..100).chain([1000])));
     assert!(!reactor.on_closed(id, |_, _| ()));
-    assert!(!reactor.on_lag(id, |_, _, _| ()));
+    assert!(!reactor.on_missed(id, |_, _, _| ()));
 }
 
 #[test]
@@ -356,7 +356,7 @@ fn a_stop_handle_stops_a_parked_run() {
             let mut reactor = Reactor::new();
             reactor.on(topic.subscribe(), |_: &mut (), _, _| ());
             if with_foreign {
-                reactor.recv_from(receiver.clone(), |_, (), _| ());
+                reactor.on_channel(receiver.clone(), |_, (), _| ());
             }
             let handle = reactor.stop_handle();
             let runner = thread::spawn(move || {
@@ -433,7 +433,7 @@ fn idle_is_called_before_the_run_waits_and_not_while_there_is_work() {
         });
         let publisher = topic.publisher().unwrap();
         let mut rounds = 0;
-        reactor.idle(move |log, cx| {
+        reactor.on_idle(move |log, cx| {
             log.push("idle");
             rounds += 1;
             if rounds == 3 {
@@ -462,8 +462,8 @@ fn an_idle_handler_that_removes_itself_is_called_no_more() {
         reactor.on(topic.subscribe(), |_: &mut u64, _, _| ());
         let id = Arc::new(std::sync::OnceLock::<HandlerId>::new());
         let own = Arc::clone(&id);
-        let other = reactor.idle(|calls, _| *calls += 100);
-        id.set(reactor.idle(move |calls, cx| {
+        let other = reactor.on_idle(|calls, _| *calls += 100);
+        id.set(reactor.on_idle(move |calls, cx| {
             *calls += 1;
             assert!(cx.remove(*own.get().unwrap()));
             assert!(cx.remove(other));
@@ -662,7 +662,7 @@ fn an_on_lag_that_removes_its_handler_is_the_last_call_of_it() {
         lossy(&topic, Overflow::DropOldest),
         |seen: &mut Vec<u64>, event, _| seen.push(*event),
     );
-    reactor.on_lag(id, move |_, _, cx| assert!(cx.remove(id)));
+    reactor.on_missed(id, move |_, _, cx| assert!(cx.remove(id)));
     for event in 0..10 {
         topic.publish(event).unwrap();
     }
@@ -680,7 +680,7 @@ fn ids_are_never_used_again() {
     for round in 0..500 {
         let source = reactor.on(topic.subscribe(), |_, _, _| ());
         let timer = reactor.after(Duration::from_secs(1), |fired, _| *fired += 1);
-        let idle = reactor.idle(|_, _| ());
+        let idle = reactor.on_idle(|_, _| ());
         for id in [source, timer, idle] {
             assert!(ids.insert(id), "{id} came twice");
         }
@@ -771,9 +771,9 @@ fn a_handler_whose_guard_was_dropped_is_gone_before_the_reactor_runs_again() {
         reactor
             .timeline(&timeline)
             .on(timed.subscribe(), |(), _, _| ()),
-        reactor.recv_from(channel, |(), _, _| ()),
+        reactor.on_channel(channel, |(), _, _| ()),
         reactor.every(Duration::from_secs(1), |(), _| ()),
-        reactor.idle(|(), _| ()),
+        reactor.on_idle(|(), _| ()),
     ];
     let mut open = 3;
     assert_eq!(reactor.snapshot().open, open);
@@ -785,7 +785,7 @@ fn a_handler_whose_guard_was_dropped_is_gone_before_the_reactor_runs_again() {
         open -= usize::from(index < 3);
         assert_eq!(reactor.snapshot().open, open, "{id}");
         assert!(!reactor.contains(id), "{id}");
-        assert!(!reactor.on_lag(id, |(), _, _| ()), "{id}");
+        assert!(!reactor.on_missed(id, |(), _, _| ()), "{id}");
         assert!(!reactor.on_closed(id, |(), _| ()), "{id}");
         assert!(!reactor.set_priority(id, Priority::Urgent), "{id}");
         assert!(reactor.guard(id).is_none(), "{id}");
@@ -826,7 +826,7 @@ fn a_handler_whose_guard_is_dropped_when_it_is_told_of_a_loss_is_not_called() {
     let lossy = topic.subscriber().overflow(Overflow::DropOldest);
     let id = reactor.on(lossy.open().unwrap(), |calls: &mut u64, _, _| *calls += 1);
     let mut guard = reactor.guard(id);
-    reactor.on_lag(id, move |_, missed, _| {
+    reactor.on_missed(id, move |_, missed, _| {
         assert_eq!(missed, 6);
         drop(guard.take());
     });
@@ -1111,7 +1111,7 @@ fn a_stop_handle_used_by_a_handler_ends_its_round() {
             *handled += 1;
             second.stop();
         });
-        reactor.recv_from(receiver, |handled, (), _| *handled += 1);
+        reactor.on_channel(receiver, |handled, (), _| *handled += 1);
         topic.publish(0).unwrap();
         topic.publish(0).unwrap();
         // Gets the topic in line.

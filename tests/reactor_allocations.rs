@@ -46,11 +46,11 @@ fn steady_state_allocates_nothing_and_what_goes_leaves_nothing() {
         .open()
         .unwrap();
     let latest = reactor.on(latest, |_, _, _| ());
-    reactor.on_lag(latest, |state, missed, _| state.1 += missed);
+    reactor.on_missed(latest, |state, missed, _| state.1 += missed);
     let guarded = reactor.on(output.subscribe(), |_, _, _| ());
     let _guard = reactor.guard(guarded).unwrap();
     reactor.on(quiet.subscribe(), |_, _, _| ());
-    reactor.expect(input.subscribe(), 5 * MS, |_, _| ());
+    reactor.on_silence(input.subscribe(), 5 * MS, |_, _| ());
     let mut small_reader = small.subscribe();
     for missed in [MissedTicks::Skip, MissedTicks::Burst, MissedTicks::Delay] {
         reactor.every_with(MS, missed, |state, _| state.1 += 1);
@@ -73,7 +73,7 @@ fn steady_state_allocates_nothing_and_what_goes_leaves_nothing() {
     allocates_nothing("turns", || feed(&mut reactor, &mut state));
 
     // A run that comes to nothing, arms its sources, and is stopped by its idle handler.
-    reactor.idle(|_, cx| cx.stop());
+    reactor.on_idle(|_, cx| cx.stop());
     allocates_nothing("runs", || {
         feed(&mut reactor, &mut state);
         assert_eq!(reactor.run(&mut state), Ok(Ended::Stopped));
@@ -83,7 +83,7 @@ fn steady_state_allocates_nothing_and_what_goes_leaves_nothing() {
         stop.stop();
         assert_eq!(reactor.run(&mut state), Ok(Ended::Stopped));
     });
-    reactor.recv_from(receiver, |state: &mut State, (), _| state.1 += 1);
+    reactor.on_channel(receiver, |state: &mut State, (), _| state.1 += 1);
     allocates_nothing("foreign messages", || {
         sender.send(()).unwrap();
         feed(&mut reactor, &mut state);
@@ -107,7 +107,7 @@ fn steady_state_allocates_nothing_and_what_goes_leaves_nothing() {
         assert!(reactor.remove(id));
     });
     leaves_nothing("an expectation that comes and goes", || {
-        let id = reactor.expect(quiet.subscribe(), 3600 * MS, |_, _| ());
+        let id = reactor.on_silence(quiet.subscribe(), 3600 * MS, |_, _| ());
         assert!(reactor.remove(id));
     });
     leaves_nothing("a reactor that slept on a quiet topic", || {
@@ -154,7 +154,7 @@ fn a_timeline(bus: &Bus) {
         let lossy = topic.subscriber().overflow(Overflow::DropOldest);
         order.on(lossy.open().unwrap(), |sum, event, _| *sum += event);
     }
-    reactor.idle(|_, cx| cx.stop());
+    reactor.on_idle(|_, cx| cx.stop());
     let mut sum = 0;
     let feed = || {
         for number in 0..10 {

@@ -133,7 +133,7 @@ fn what_comes_urgent_meanwhile_is_next() {
     }
     // Closed from behind the last event.
     let closer = bus.clone();
-    reactor.idle(move |_, _| closer.close());
+    reactor.on_idle(move |_, _| closer.close());
     let mut seen = Vec::new();
     assert_eq!(reactor.run(&mut seen), Ok(Ended::Closed));
     assert_eq!(seen.len(), 201);
@@ -164,7 +164,7 @@ fn small_budgets_reach_every_kind_of_source() {
     let mut reactor = Reactor::new();
     note_all(&mut reactor, &topics);
     for (number, (_, receiver)) in channels.iter().enumerate() {
-        reactor.recv_from(receiver.clone(), move |seen: &mut Vec<usize>, (), _| {
+        reactor.on_channel(receiver.clone(), move |seen: &mut Vec<usize>, (), _| {
             seen.push(3 + number);
         });
     }
@@ -197,7 +197,7 @@ fn a_foreign_channel_that_is_always_ready_starves_no_topic_in_a_run() {
         let mut reactor = Reactor::new();
         let (sender, receiver) = crossbeam_channel::unbounded();
         sender.send(()).unwrap();
-        reactor.recv_from(receiver, move |_: &mut Vec<usize>, (), _| {
+        reactor.on_channel(receiver, move |_: &mut Vec<usize>, (), _| {
             sender.send(()).unwrap();
         });
         for (number, topic) in topics.iter().enumerate() {

@@ -22,7 +22,7 @@ fn messages_come_in_order_and_a_disconnect_ends_the_source() {
     finishes("a run of a foreign channel", || {
         let (sender, receiver) = bounded(4);
         let mut reactor = Reactor::new();
-        let id = reactor.recv_from(receiver, |seen: &mut Vec<u64>, message: Box<u64>, _| {
+        let id = reactor.on_channel(receiver, |seen: &mut Vec<u64>, message: Box<u64>, _| {
             seen.push(*message);
         });
         reactor.on_closed(id, |seen, _| seen.push(u64::MAX));
@@ -45,7 +45,7 @@ fn a_rendezvous_channel_hands_over() {
     finishes("a run of a channel without room", || {
         let (sender, receiver) = bounded(0);
         let mut reactor = Reactor::new();
-        reactor.recv_from(receiver, |seen: &mut Vec<u64>, message, _| {
+        reactor.on_channel(receiver, |seen: &mut Vec<u64>, message, _| {
             seen.push(message)
         });
         let sending = thread::spawn(move || {
@@ -64,7 +64,7 @@ fn a_rendezvous_channel_hands_over() {
 fn an_unlimited_turn_takes_all_messages_that_were_there() {
     let (sender, receiver) = unbounded();
     let mut reactor = Reactor::new();
-    reactor.recv_from(receiver, |seen: &mut Vec<u64>, message, _| {
+    reactor.on_channel(receiver, |seen: &mut Vec<u64>, message, _| {
         seen.push(message)
     });
     for message in 0..1000 {
@@ -80,7 +80,7 @@ fn an_unlimited_turn_takes_all_messages_that_were_there() {
 fn a_budget_leaves_messages_and_counts_them() {
     let (sender, receiver) = unbounded();
     let mut reactor = Reactor::new();
-    reactor.recv_from(receiver, |seen: &mut Vec<u64>, message, _| {
+    reactor.on_channel(receiver, |seen: &mut Vec<u64>, message, _| {
         seen.push(message)
     });
     for message in 0..100 {
@@ -104,7 +104,7 @@ fn a_message_that_is_sent_during_a_turn_waits_for_the_next() {
             sender.send(0).unwrap();
         }
         let again = sender.clone();
-        reactor.recv_from(receiver, move |seen: &mut Vec<u64>, message, _| {
+        reactor.on_channel(receiver, move |seen: &mut Vec<u64>, message, _| {
             seen.push(message);
             again.send(2).unwrap();
         });
@@ -125,7 +125,7 @@ fn a_foreign_source_added_in_a_turn_begins_with_the_next() {
     let (sender, receiver) = unbounded();
     sender.send(7).unwrap();
     reactor.after(MS, move |_: &mut Vec<u64>, cx| {
-        cx.recv_from(receiver, |seen, message, _| seen.push(message));
+        cx.on_channel(receiver, |seen, message, _| seen.push(message));
     });
     clock.advance(MS);
     let mut seen = Vec::new();
@@ -144,7 +144,7 @@ fn a_parked_run_wakes_for_a_message_and_for_an_event() {
         let handled = Arc::new(AtomicUsize::new(0));
         let mut reactor = Reactor::new();
         type State = Arc<AtomicUsize>;
-        reactor.recv_from(receiver, |handled: &mut State, (), _| {
+        reactor.on_channel(receiver, |handled: &mut State, (), _| {
             handled.fetch_add(1, Ordering::Relaxed);
         });
         reactor.on(topic.subscribe(), |handled: &mut State, _, _| {
@@ -180,9 +180,9 @@ fn timers_of_the_other_crate_and_of_the_reactor_fire_side_by_side() {
     finishes("a run of both kinds of timers", || {
         let mut reactor = Reactor::new();
         type State = (u32, u32, u32);
-        reactor.recv_from(after(2 * MS), |state: &mut State, _, _| state.0 += 1);
-        reactor.recv_from(tick(MS), |state: &mut State, _, _| state.1 += 1);
-        reactor.recv_from(never::<()>(), |_, (), _| unreachable!("it never comes"));
+        reactor.on_channel(after(2 * MS), |state: &mut State, _, _| state.0 += 1);
+        reactor.on_channel(tick(MS), |state: &mut State, _, _| state.1 += 1);
+        reactor.on_channel(never::<()>(), |_, (), _| unreachable!("it never comes"));
         reactor.every(MS, |state, cx| {
             state.2 += 1;
             if state.0 >= 1 && state.1 >= 5 && state.2 >= 5 {
@@ -208,7 +208,7 @@ fn foreign_sources_are_removed_by_handlers_without_skipping_others() {
                 sender.send(()).unwrap();
                 senders.push(sender);
                 let known = Arc::clone(&ids);
-                let id = reactor.recv_from(receiver, move |seen: &mut Vec<usize>, (), cx| {
+                let id = reactor.on_channel(receiver, move |seen: &mut Vec<usize>, (), cx| {
                     seen.push(number);
                     if number == remover {
                         cx.remove(known.lock().unwrap()[removed]);
@@ -236,7 +236,7 @@ fn a_guard_removes_a_foreign_source_of_a_parked_run() {
     finishes("a parked run whose foreign source goes", || {
         let (_sender, receiver) = unbounded::<()>();
         let mut reactor = Reactor::new();
-        let id = reactor.recv_from(receiver, |_: &mut (), (), _| ());
+        let id = reactor.on_channel(receiver, |_: &mut (), (), _| ());
         let guard = reactor.guard(id).unwrap();
         let runner = thread::spawn(move || reactor.run(&mut ()));
         let_others_park();
@@ -258,7 +258,7 @@ fn messages_and_events_from_many_threads_all_arrive() {
         let mut reactor = Reactor::new();
         reactor.on(topic.subscribe(), |sum: &mut [u64; 2], _, _| sum[0] += 1);
         let (sender, receiver) = bounded(8);
-        reactor.recv_from(receiver, |sum: &mut [u64; 2], (), _| sum[1] += 1);
+        reactor.on_channel(receiver, |sum: &mut [u64; 2], (), _| sum[1] += 1);
         let feeding: Vec<_> = (0..4)
             .map(|feeder| {
                 let (topic, sender) = (topic.clone(), sender.clone());

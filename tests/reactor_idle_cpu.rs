@@ -38,7 +38,7 @@ fn idle_reactors_with_a_thousand_sources_and_far_timers_use_no_processor_time() 
             }
             if with_foreign {
                 for (_, receiver) in &channels {
-                    reactor.recv_from(receiver.clone(), |_, (), _| ());
+                    reactor.on_channel(receiver.clone(), |_, (), _| ());
                 }
             }
             stops.push(reactor.stop_handle());

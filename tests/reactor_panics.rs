@@ -291,7 +291,7 @@ fn a_missed_expectation_that_panics_is_there_for_the_next_silence() {
     let bus = Bus::new();
     let topic = open(&bus, "t", 64);
     let (clock, mut reactor) = reactor(OnPanic::Isolate);
-    reactor.expect(topic.subscribe(), MS, |calls: &mut u64, _| {
+    reactor.on_silence(topic.subscribe(), MS, |calls: &mut u64, _| {
         *calls += 1;
         panic!("stale");
     });
@@ -325,7 +325,7 @@ fn a_panic_in_on_lag_loses_no_event() {
                 seen.push(*event)
             })
         };
-        reactor.on_lag(id, |_, _, _| panic!("lagged"));
+        reactor.on_missed(id, |_, _, _| panic!("lagged"));
         for event in 0..10 {
             topic.publish(event).unwrap();
         }
@@ -348,7 +348,7 @@ fn a_panic_in_on_lag_at_the_end_does_not_keep_on_closed_from_being_called() {
         .unwrap();
     let (_clock, mut reactor) = reactor(OnPanic::Isolate);
     let id = reactor.on(subscriber, |_: &mut u64, _, _| ());
-    reactor.on_lag(id, |_, _, _| panic!("lagged"));
+    reactor.on_missed(id, |_, _, _| panic!("lagged"));
     reactor.on_closed(id, |closed, _| *closed += 1);
     for event in 0..10 {
         topic.publish(event).unwrap();
@@ -386,12 +386,12 @@ fn a_panic_in_idle_is_settled_as_any_other() {
             let topic = open(&bus, "t", 4);
             let (_clock, mut reactor) = reactor(policy);
             reactor.on(topic.subscribe(), |_: &mut u64, _, _| ());
-            let id = reactor.idle(|calls, _| {
+            let id = reactor.on_idle(|calls, _| {
                 *calls += 1;
                 panic!("idle");
             });
             let closer = topic.clone();
-            reactor.idle(move |_, _| closer.close());
+            reactor.on_idle(move |_, _| closer.close());
             let mut calls = 0;
             if policy == OnPanic::Propagate {
                 panics(|| {
@@ -410,7 +410,7 @@ fn a_panic_in_idle_is_settled_as_any_other() {
 fn a_foreign_message_whose_handler_panics_is_the_only_one_lost() {
     let (sender, receiver) = crossbeam_channel::unbounded();
     let (_clock, mut reactor) = reactor(OnPanic::Isolate);
-    reactor.recv_from(receiver, |seen: &mut Vec<u64>, message, _| {
+    reactor.on_channel(receiver, |seen: &mut Vec<u64>, message, _| {
         assert_ne!(message, 3, "no threes");
         seen.push(message);
     });
@@ -511,7 +511,7 @@ fn a_panic_in_the_drop_of_a_handler_in_a_turn_takes_nothing_from_foreign_channel
         let mut reactor = Reactor::new();
         let (sender, receiver) = crossbeam_channel::unbounded();
         let stop = reactor.stop_handle();
-        reactor.recv_from(receiver, move |seen: &mut Vec<u64>, message, _| {
+        reactor.on_channel(receiver, move |seen: &mut Vec<u64>, message, _| {
             seen.push(message);
         });
         let bomb = Bomb;
@@ -666,7 +666,7 @@ fn a_panic_while_the_outbox_is_flushed_in_a_turn_takes_nothing_from_foreign_chan
         let mut reactor = Reactor::new();
         let (_bus, input, _bad, _id) = flush_a_bad_event(&mut reactor, 6);
         let (sender, receiver) = crossbeam_channel::unbounded();
-        reactor.recv_from(receiver, |seen: &mut Vec<u64>, message, _| {
+        reactor.on_channel(receiver, |seen: &mut Vec<u64>, message, _| {
             seen.push(message);
         });
         sender.send(0).unwrap();

@@ -232,7 +232,7 @@ fn an_expectation_fires_once_for_each_silence() {
     let bus = Bus::new();
     let topic = bus.topic::<u64>();
     let (clock, mut reactor) = manual();
-    let id = reactor.expect(topic.subscribe(), 10 * MS, |stale: &mut u64, _| *stale += 1);
+    let id = reactor.on_silence(topic.subscribe(), 10 * MS, |stale: &mut u64, _| *stale += 1);
     let mut stale = 0;
     let mut at = |ms: u32, publish: bool, expected: u64| {
         clock.advance_to(ms * MS);
@@ -266,7 +266,7 @@ fn an_expectation_may_remove_itself_and_end() {
     let topic = bus.topic::<u64>();
     let (clock, mut reactor) = manual();
     let (tell, told) = mpsc::channel::<HandlerId>();
-    let id = reactor.expect(topic.subscribe(), MS, move |stale: &mut u64, cx| {
+    let id = reactor.on_silence(topic.subscribe(), MS, move |stale: &mut u64, cx| {
         *stale += 1;
         cx.remove(told.recv().unwrap());
     });
@@ -275,7 +275,7 @@ fn an_expectation_may_remove_itself_and_end() {
     let mut stale = 0;
     let _ = turn(&mut reactor, &mut stale);
     assert!(!reactor.contains(id));
-    let id = reactor.expect(topic.subscribe(), MS, |stale, _| *stale += 1);
+    let id = reactor.on_silence(topic.subscribe(), MS, |stale, _| *stale += 1);
     reactor.on_closed(id, |stale, _| *stale += 100);
     topic.publish(0).unwrap();
     topic.close();
@@ -315,7 +315,7 @@ fn a_manual_clock_wakes_a_parked_run() {
             let (clock, mut reactor) = manual();
             let (_sender, receiver) = crossbeam_channel::bounded::<()>(1);
             if with_foreign {
-                reactor.recv_from(receiver, |_: &mut Arc<AtomicUsize>, (), _| ());
+                reactor.on_channel(receiver, |_: &mut Arc<AtomicUsize>, (), _| ());
             }
             reactor.every(MS, |fired: &mut Arc<AtomicUsize>, cx| {
                 if fired.fetch_add(1, Ordering::Relaxed) == 9 {
@@ -478,7 +478,7 @@ fn an_expectation_that_was_met_fires_in_the_order_of_its_new_deadline() {
     let bus = Bus::new();
     let feed = bus.topic::<u32>();
     let mut reactor = Reactor::builder().clock(clock.clone()).build();
-    reactor.expect(feed.subscribe(), 500 * MS, |log: &mut Vec<&str>, _| {
+    reactor.on_silence(feed.subscribe(), 500 * MS, |log: &mut Vec<&str>, _| {
         log.push("stale since 300")
     });
     reactor.after(600 * MS, |log, _| log.push("after 600"));

@@ -336,9 +336,9 @@ proptest! {
         let lossy = reactor.on(with(&lossy_topic, Overflow::DropOldest), |state: &mut State, event, _| {
             state.1.push(*event);
         });
-        reactor.on_lag(lossy, |state, missed, _| state.2 += missed);
+        reactor.on_missed(lossy, |state, missed, _| state.2 += missed);
         let latest = reactor.on(with(&lossy_topic, Overflow::Latest), |state: &mut State, _, _| state.3 += 1);
-        reactor.on_lag(latest, |state, missed, _| state.3 += missed);
+        reactor.on_missed(latest, |state, missed, _| state.3 += missed);
 
         let mut state: State = (vec![VecDeque::new(); 4], Vec::new(), 0, 0);
         let (mut next, mut lossy_published) = (0, 0);

@@ -346,7 +346,7 @@ fn timers_do_not_keep_a_worker_and_foreign_channels_only_while_they_have_message
         let sum = Arc::new(AtomicU64::new(0));
         let mut reactor = Reactor::<()>::new();
         reactor.every(HOUR, |_, _| {});
-        reactor.recv_from(receiver, {
+        reactor.on_channel(receiver, {
             let sum = Arc::clone(&sum);
             move |_, number: u64, _| {
                 sum.fetch_add(number, Ordering::Relaxed);

@@ -600,7 +600,7 @@ fn an_observer_of_the_system_topic_may_open_what_was_just_being_opened() {
             seen.fetch_add(1, Ordering::Relaxed);
             weak.topic_named::<u16>("md.other").unwrap();
             drop(lanes.publisher());
-            weak.snapshot();
+            drop(weak.snapshot());
         })
     };
     let quotes = bus.subscribe_pattern::<u16>("md.>").unwrap();

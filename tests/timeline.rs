@@ -329,7 +329,7 @@ fn a_sleeping_reactor_wakes_for_each_topic_of_its_timeline() {
         market.record(&mut reactor);
         let handled = Arc::new(AtomicU64::new(0));
         let seen_by_handlers = Arc::clone(&handled);
-        reactor.idle(move |seen: &mut Vec<u64>, _| {
+        reactor.on_idle(move |seen: &mut Vec<u64>, _| {
             seen_by_handlers.store(seen.len() as u64, Ordering::Relaxed);
         });
         let publisher = thread::spawn(move || {
@@ -426,8 +426,8 @@ fn losses_are_told_to_their_handler_and_what_is_left_is_in_order() {
             seen.push(('t', event.0));
         },
     );
-    reactor.on_lag(quotes, |seen, missed, _| seen.push(('Q', missed)));
-    reactor.on_lag(trades, |seen, missed, _| seen.push(('T', missed)));
+    reactor.on_missed(quotes, |seen, missed, _| seen.push(('Q', missed)));
+    reactor.on_missed(trades, |seen, missed, _| seen.push(('T', missed)));
     for number in 0..40 {
         // Three quotes to a trade.
         market.publish(usize::from(number % 4 == 3), number);
@@ -487,7 +487,7 @@ fn a_subscription_that_is_disconnected_is_told_with_its_count() {
     order.on(market.trades.subscribe(), |seen, event, _| {
         seen.push(event.0)
     });
-    reactor.on_lag(quotes, |seen, missed, _| seen.push(1000 + missed));
+    reactor.on_missed(quotes, |seen, missed, _| seen.push(1000 + missed));
     reactor.on_closed(quotes, |seen, _| seen.push(2000));
     for number in 0..17 {
         market.publish(0, number);

@@ -708,7 +708,7 @@ fn a_core_that_does_not_exist_is_refused() {
     for core in [1024, 1023, usize::MAX] {
         let mut reactor = adder(&topic, mpsc::channel().0);
         let held = Arc::clone(&dropped);
-        reactor.idle(move |_, _| drop(Arc::clone(&held)));
+        reactor.on_idle(move |_, _| drop(Arc::clone(&held)));
         let refused = bus.worker("w").pin_to(core).spawn(reactor, || ());
         let refused = refused.unwrap_err();
         assert!(matches!(&refused, WorkerError::Core { core: of, .. } if *of == core));

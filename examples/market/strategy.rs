@@ -72,7 +72,7 @@ fn subscribe(
             .capacity(2)
             .open()
             .expect("a short name is a valid one");
-        reactor.expect(topic.subscribe(), STALE, move |strategy, _| {
+        reactor.on_silence(topic.subscribe(), STALE, move |strategy, _| {
             strategy.desks[instrument].stale += 1;
         });
         reactor.every(BAR, move |strategy, _| strategy.close_bar(instrument));

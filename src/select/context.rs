@@ -216,7 +216,7 @@ impl<S> Context<S> {
     /// Such a channel cannot ring: a reactor that has any asks each of them every round, and sleeps in that
     /// crate's `Select`. So they cost what they are, and going to sleep allocates.
     #[track_caller]
-    pub fn recv_from<M, F>(&mut self, receiver: Receiver<M>, handler: F) -> HandlerId
+    pub fn on_channel<M, F>(&mut self, receiver: Receiver<M>, handler: F) -> HandlerId
     where
         M: Send + 'static,
         F: FnMut(&mut S, M, &mut Context<S>) + Send + 'static,
@@ -245,7 +245,7 @@ impl<S> Context<S> {
     /// let clock = Clock::manual();
     /// let mut reactor = Reactor::builder().clock(clock.clone()).build();
     /// let within = Duration::from_millis(250);
-    /// reactor.expect(feed.subscribe(), within, |stale: &mut u32, _| *stale += 1);
+    /// reactor.on_silence(feed.subscribe(), within, |stale: &mut u32, _| *stale += 1);
     ///
     /// let mut stale = 0;
     /// clock.advance(Duration::from_millis(200));
@@ -260,7 +260,7 @@ impl<S> Context<S> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]
-    pub fn expect<T, F>(
+    pub fn on_silence<T, F>(
         &mut self,
         subscriber: Subscriber<T>,
         within: Duration,
@@ -289,7 +289,7 @@ impl<S> Context<S> {
     /// Calls `handler` when a subscription missed events, with their number, before the next event.
     ///
     /// Replaces the one it had. `false` when there is no such handler.
-    pub fn on_lag<F>(&mut self, id: HandlerId, handler: F) -> bool
+    pub fn on_missed<F>(&mut self, id: HandlerId, handler: F) -> bool
     where
         F: FnMut(&mut S, u64, &mut Context<S>) + Send + 'static,
     {
@@ -365,7 +365,7 @@ impl<S> Context<S> {
 
     /// Calls `handler` each time that [`run`](crate::Reactor::run) has nothing to do and is about to wait.
     #[track_caller]
-    pub fn idle<F>(&mut self, handler: F) -> HandlerId
+    pub fn on_idle<F>(&mut self, handler: F) -> HandlerId
     where
         F: FnMut(&mut S, &mut Context<S>) + Send + 'static,
     {

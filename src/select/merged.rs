@@ -63,7 +63,7 @@ const ROUND: usize = 64;
 ///
 /// As for a [`Subscriber`](crate::Subscriber), for each topic by itself: a loss is told with the topic's
 /// next event. One that no event follows, as the topic closed, is told by `recv` as
-/// [`RecvError::Missed`], and by a reactor's `on_lag`. With [`Overflow::Disconnect`] the whole subscription
+/// [`RecvError::Missed`], and by a reactor's `on_missed`. With [`Overflow::Disconnect`] the whole subscription
 /// ends when it is a full ring behind in one of its topics.
 ///
 /// # End

@@ -38,9 +38,9 @@ use program::{Program, program};
 
 /// Threads, and how many operations each has at most: what two cores, or one, get through in a moment.
 #[cfg(not(ringbus_shuttle))]
-const SIZE: (RangeInclusive<usize>, usize) = (2..=3, 30);
+const SIZE: (RangeInclusive<usize>, usize) = (2..=3, 60);
 #[cfg(ringbus_shuttle)]
-const SIZE: (RangeInclusive<usize>, usize) = (2..=6, 12);
+const SIZE: (RangeInclusive<usize>, usize) = (2..=6, 20);
 
 fn setting<V: std::str::FromStr>(name: &str) -> Option<V> {
     let given = std::env::var(name).ok()?;

@@ -92,6 +92,7 @@ fn honest() -> Record {
     Record {
         facts: Facts {
             first_sequence: 10,
+            capacity: 6,
             stays_open: true,
             observed: true,
             leaked: false,
@@ -530,6 +531,24 @@ const FORGERIES: &[Forgery] = &[
         "a dead letter was heard",
         "published since it joined",
         |record| record.letters[0].missed = false,
+    ),
+    (
+        "a lossless subscriber is more than a full ring behind",
+        "6 events behind",
+        |record| {
+            record.facts.capacity = 3;
+            let numbers = Numbers {
+                published: 6,
+                delivered: 0,
+                filtered: 0,
+                missed: 0,
+                pending: 6,
+            };
+            let at_rest = true;
+            record.members[LOSSLESS]
+                .sightings
+                .insert(0, Sighting::Numbers { numbers, at_rest });
+        },
     ),
     ("an event passes the observer by", "unobserved", |record| {
         record.shown.remove(0);

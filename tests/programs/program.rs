@@ -214,6 +214,8 @@ fn way() -> impl Strategy<Value = Way> {
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         30 => (nature(), how()).prop_map(|(nature, how)| Op::Publish(nature, how)),
+        3 => (prop::collection::vec(nature(), 8..40), how())
+            .prop_map(|(natures, how)| Op::Batch(natures, how, None)),
         8 => (prop::collection::vec(nature(), 0..6), how(), prop::option::weighted(0.15, 0..6_usize))
             .prop_map(|(natures, how, panics)| Op::Batch(natures, how, panics)),
         4 => (nature(), prop::bool::weighted(0.3)).prop_map(|(nature, panics)| Op::Build(nature, panics)),
@@ -243,8 +245,10 @@ fn setup() -> impl Strategy<Value = Setup> {
         1 => Just(Extra::UnheardLetters),
         2 => Just(Extra::MissedLetters),
     ];
+    // A small ring has slots to spare; in one of 64 each lap overwrites what is a full ring behind.
+    let capacity = prop_oneof![3 => 1..=16_usize, 1 => Just(64_usize)];
     (
-        1..=16_usize,
+        capacity,
         extra,
         first,
         any::<bool>(),

@@ -54,6 +54,8 @@ pub(crate) struct Record {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
     pub(crate) first_sequence: u64,
+    /// The most that a lossless subscriber may be behind.
+    pub(crate) capacity: u64,
     /// No close is due but those in the record.
     pub(crate) stays_open: bool,
     pub(crate) observed: bool,

@@ -38,7 +38,7 @@ struct Common {
     waits: Vec<Mutex<Option<Wait>>>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 enum Wait {
     /// For an event, with this subscriber.
     Event(String),
@@ -212,6 +212,7 @@ pub(crate) fn run(program: &Program) -> Record {
     record.closes = std::mem::take(&mut lock(&common.closes));
     record.facts = Facts {
         first_sequence: setup.first_sequence,
+        capacity: topic.max_capacity() as u64,
         stays_open: setup.keep_open && setup.first_sequence < MAX_SEQUENCE / 2,
         observed: setup.observed,
         leaked: common.leaked.load(Ordering::Relaxed),
@@ -281,8 +282,11 @@ impl Common {
     /// What some thread sleeps over that it should have been woken for.
     fn sleeper(&self) -> Option<String> {
         (0..self.waits.len()).find_map(|thread| {
-            threads::persists(|| self.sleeps_in_vain(thread))
-                .then(|| format!("thread {thread} sleeps over what it waits for"))
+            threads::persists(|| self.sleeps_in_vain(thread)).then(|| {
+                let wait = lock(&self.waits[thread]).clone();
+                let snapshot = self.topic.snapshot();
+                format!("thread {thread} sleeps over what it waits for: {wait:?}, {snapshot:#?}")
+            })
         })
     }
 

@@ -306,8 +306,9 @@ impl Common {
                     .subscribers
                     .iter()
                     .filter(|numbers| numbers.overflow == Overflow::Block);
+                // In a ring without slots to spare gaps take room as events do.
                 let room = snapshot.max_capacity.saturating_sub(events) as u64;
-                snapshot.closed || lossless.all(|numbers| numbers.pending <= room)
+                snapshot.closed || lossless.all(|numbers| numbers.lag <= room)
             }
         }
     }

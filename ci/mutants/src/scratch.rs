@@ -1,9 +1,14 @@
 //! A copy of the crate's source that is mutated, built once, and run once for each mutant.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
+
+/// Where the copy is edited, beside what was built the last time.
+const EDITED: &str = "src.edited";
 
 const SWITCH: &str = r#"
 pub(crate) fn mutant(name: &str) -> bool {
@@ -41,10 +46,8 @@ impl Scratch {
     /// Copies the library below `root` to `target/mutants/NAME`.
     pub(crate) fn new(root: &Path, name: &str) -> Result<Self, String> {
         let folder = root.join("target/mutants").join(name);
-        let source = folder.join("src");
-        if source.exists() {
-            fs::remove_dir_all(&source).map_err(|error| failed("clear the copy", error))?;
-        }
+        let source = folder.join(EDITED);
+        clear(&source)?;
         copy_dir(&root.join("src"), &source).map_err(|error| failed("copy the source", error))?;
         let manifest = fs::read_to_string(root.join("Cargo.toml"))
             .map_err(|error| failed("read Cargo.toml", error))?;
@@ -77,14 +80,21 @@ impl Scratch {
         file: &str,
         change: impl FnOnce(&str) -> Result<String, String>,
     ) -> Result<(), String> {
-        let path = self.folder.join("src").join(file);
+        let path = self.folder.join(EDITED).join(file);
         let text =
             fs::read_to_string(&path).map_err(|error| failed(&format!("read {file}"), error))?;
         fs::write(&path, change(&text)?).map_err(|error| failed("write a mutant", error))
     }
 
-    /// Builds the models.
+    /// Builds the models; not anew if nothing differs from the last time.
     pub(crate) fn build(&self) -> Result<Models, String> {
+        let (edited, built) = (self.folder.join(EDITED), self.folder.join("src"));
+        if is_same(&edited, &built) {
+            clear(&edited)?;
+        } else {
+            clear(&built)?;
+            fs::rename(&edited, &built).map_err(|error| failed("place the copy", error))?;
+        }
         let output = Command::new(env!("CARGO"))
             .args([
                 "test",
@@ -206,4 +216,28 @@ fn copy_dir(from: &Path, to: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+fn clear(folder: &Path) -> Result<(), String> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).map_err(|error| failed("clear the copy", error))?;
+    }
+    Ok(())
+}
+
+/// Whether two folders have the same files; what cannot be read differs.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let names = |folder: &Path| -> Option<BTreeSet<OsString>> {
+        let entries = fs::read_dir(folder).ok()?;
+        entries.map(|entry| Some(entry.ok()?.file_name())).collect()
+    };
+    if !one.is_dir() {
+        return matches!((fs::read(one), fs::read(other)), (Ok(one), Ok(other)) if one == other);
+    }
+    names(one).is_some_and(|found| {
+        names(other).as_ref() == Some(&found)
+            && found
+                .iter()
+                .all(|name| is_same(&one.join(name), &other.join(name)))
+    })
 }

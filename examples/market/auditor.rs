@@ -1,6 +1,6 @@
 //! The auditor: holds every top that the exchange sent against the books that the builders rebuilt.
 
-use std::sync::Mutex;
+use parking_lot::Mutex;
 
 use crate::event::Top;
 use crate::oracle::Oracle;
@@ -16,9 +16,7 @@ pub(crate) fn run(mut tops: Reader<Top>, oracles: &[Mutex<Oracle>]) -> Finished 
     while open {
         open = tops.wait(256, |top| {
             let oracle = &oracles[top.instrument];
-            let mut oracle = oracle
-                .lock()
-                .unwrap_or_else(|poisoned| poisoned.into_inner());
+            let mut oracle = oracle.lock();
             oracle.top(top.event);
         });
     }

@@ -1,7 +1,6 @@
 //! The book builder of one instrument: lossless, on its own thread.
 
-use std::sync::Mutex;
-
+use parking_lot::Mutex;
 use ringbus::State;
 
 use crate::book::Rebuild;
@@ -30,9 +29,7 @@ pub(crate) fn run(mut depths: Reader<Depth>, best: &Best, oracle: &Mutex<Oracle>
         open = depths.wait(256, |depth| {
             let mut quote = last;
             {
-                let mut oracle = oracle
-                    .lock()
-                    .unwrap_or_else(|poisoned| poisoned.into_inner());
+                let mut oracle = oracle.lock();
                 oracle.ids(depth.event.ids);
                 rebuild.take(&depth.event, |update, book| {
                     quote = book.quote();

@@ -3,11 +3,11 @@
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::sync::Mutex;
 use std::sync::mpsc;
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use ringbus::{Bus, Overflow};
 
 use crate::args::Args;
@@ -155,9 +155,7 @@ pub(crate) fn run(captures: Vec<Capture>, args: &Args) -> Result<Report, Box<dyn
         let (watched, frames) = join(screen);
 
         let verdict = |oracle: &Mutex<Oracle>| {
-            let oracle = oracle
-                .lock()
-                .unwrap_or_else(|poisoned| poisoned.into_inner());
+            let oracle = oracle.lock();
             oracle.verdict()
         };
         let instruments = names

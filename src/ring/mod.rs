@@ -293,6 +293,10 @@ impl<T> Ring<T> {
     /// Sequences from `from` to before `to` that are not known to be holes; only the last lap is known, and
     /// nothing of what came before this ring.
     fn events_between(&self, from: u64, to: u64) -> u64 {
+        if self.holes() == 0 {
+            // A hole counts before its stamp says so (R13).
+            return to.saturating_sub(from);
+        }
         let lap = to.saturating_sub(self.shape.slots).max(self.shape.first);
         let known = from.max(lap);
         let holes = (known..to)

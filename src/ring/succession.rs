@@ -156,10 +156,7 @@ impl<T> Ring<T> {
     /// `until`, for the member of `seat`.
     pub(super) fn events_from(&self, from: u64, seat: &Seat, until: u64) -> u64 {
         let end = until.min(self.next_sequence()).min(self.end());
-        let here = match self.holes() {
-            0 => end.saturating_sub(from),
-            _ => self.events_between(from, end),
-        };
+        let here = self.events_between(from, end);
         match self.next_of(seat) {
             Some((ring, Reserved { seat, .. })) => {
                 let from = seat.member().cursor().next().max(ring.shape.first);

@@ -138,6 +138,32 @@ fn batches_and_builds_go_there_too() {
 }
 
 #[test]
+fn a_batch_that_went_there_whole_is_published_whatever_closes_then() {
+    for exclusive in [false, true] {
+        let bus = Bus::new();
+        let topic = named(&bus, "orders");
+        let letters = letters_of(&bus, &topic);
+        let mut unheard = letters.subscribe();
+        let closing = topic.clone();
+        let _closer = letters.observe(move |letter| {
+            if letter.event == 2 {
+                closing.close();
+            }
+        });
+        let published = if exclusive {
+            let mut publisher = topic.exclusive_publisher().unwrap();
+            publisher.try_publish_batch([1, 2]).unwrap()
+        } else {
+            let publisher = topic.publisher().unwrap();
+            publisher.try_publish_batch([1, 2]).unwrap()
+        };
+        assert_eq!(published, 0..2);
+        assert_eq!(read(&mut unheard), [(1, 0), (2, 1)]);
+        assert!(topic.is_closed());
+    }
+}
+
+#[test]
 fn a_full_topic_of_letters_loses_them_and_counts_them() {
     let census = Census::new();
     let bus = Bus::new();

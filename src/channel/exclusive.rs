@@ -404,7 +404,10 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
         let buried = self.bury(&mut batch);
         let mut passed = batch.drain(..);
         let length = passed.len();
-        let published = if self.core.observers.has_missed_letters() {
+        let published = if buried.is_some() && length == 0 {
+            // A close since then is not this batch's affair.
+            Ok(0..0)
+        } else if self.core.observers.has_missed_letters() {
             self.batch_unobserved::<_, true>(&mut passed, length, patience)
         } else {
             self.batch_unobserved::<_, false>(&mut passed, length, patience)

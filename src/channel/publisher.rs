@@ -322,6 +322,8 @@ impl<T: Send + Sync + 'static> Publisher<T> {
         let buried = self.bury(&mut batch);
         let length = batch.len();
         let range = match self.core.ring() {
+            // A close since then is not this batch's affair.
+            _ if buried.is_some() && batch.is_empty() => Ok(0..0),
             Some(ring) => self.batch_to(ring, &mut batch, patience),
             None => match self.core.publish_unheard::<true>(length as u64) {
                 Some(Ok(first)) => {

@@ -1105,11 +1105,7 @@ fn snapshots_name_observers_by_where_they_were_added() {
     assert_eq!(seen, [(file!(), 3, false), (file!(), 0, true)]);
     assert_eq!(snapshot.observers[0].location.line(), line);
     assert!(format!("{observer:?}").contains(&format!("{}:{line}", file!())));
-    let table = bus.snapshot().to_string();
-    assert!(
-        table.contains("observer of ") && table.contains("priority 3"),
-        "{table}"
-    );
+    assert!(bus.snapshot().to_string().contains("observer, priority 3"));
 }
 
 #[test]

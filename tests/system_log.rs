@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ringbus::{Bus, Overflow};
 use tracing::field::{Field, Visit};
@@ -70,6 +70,13 @@ impl Subscriber for Log {
     fn exit(&self, _: &Id) {}
 }
 
+/// Taken by each test: what a log that comes or goes makes of a call site is decided for the whole process, and two that
+/// do so at once may leave it silent.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn logged(run: impl FnOnce()) -> Vec<Entry> {
     let log = Log::default();
     tracing::subscriber::with_default(log.clone(), run);
@@ -85,6 +92,7 @@ fn messages(entries: &[Entry]) -> Vec<(Level, &str)> {
 
 #[test]
 fn joins_and_leaves_are_logged_with_names_and_call_sites() {
+    let _alone = alone();
     let mut line = 0;
     let entries = logged(|| {
         let bus = Bus::new();
@@ -112,6 +120,7 @@ fn joins_and_leaves_are_logged_with_names_and_call_sites() {
 
 #[test]
 fn losses_and_panics_are_warnings() {
+    let _alone = alone();
     let entries = logged(|| {
         let bus = Bus::new();
         let topic = bus.topic_builder::<u32>().capacity(4).open().unwrap();
@@ -144,6 +153,7 @@ fn losses_and_panics_are_warnings() {
 
 #[test]
 fn without_a_subscriber_of_the_log_nothing_is_told() {
+    let _alone = alone();
     let bus = Bus::new();
     drop(bus.topic::<u32>().subscribe());
     let mut events = bus.system_events().subscribe();
@@ -157,6 +167,7 @@ fn without_a_subscriber_of_the_log_nothing_is_told() {
 
 #[test]
 fn what_is_logged_is_told_as_well_and_the_other_way_round() {
+    let _alone = alone();
     let bus = Bus::new();
     let mut numbers = Vec::new();
     let entries = logged(|| {
@@ -172,6 +183,7 @@ fn what_is_logged_is_told_as_well_and_the_other_way_round() {
 
 #[test]
 fn a_bus_that_closes_goes_on_to_log() {
+    let _alone = alone();
     let entries = logged(|| {
         let bus = Bus::new();
         let subscriber = bus.topic::<u32>().subscribe();
@@ -184,6 +196,7 @@ fn a_bus_that_closes_goes_on_to_log() {
 
 #[test]
 fn a_log_that_uses_the_bus_and_panics_does_no_harm() {
+    let _alone = alone();
     /// Subscribes at every event, and panics.
     struct Eager(Bus);
     impl Subscriber for Eager {
@@ -240,6 +253,7 @@ mod services {
 
     #[test]
     fn a_worker_that_fails_is_an_error() {
+        let _alone = alone();
         let log = Log::default();
         let bus = Bus::new();
         let topic = bus.topic::<u32>();
@@ -275,6 +289,7 @@ mod services {
 
     #[test]
     fn instances_of_services_are_logged() {
+        let _alone = alone();
         let entries = logged(|| {
             let bus = Bus::new();
             let server = bus.server_builder::<Square>().service("squares");

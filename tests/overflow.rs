@@ -596,6 +596,34 @@ fn a_lossy_subscriber_inside_its_handler_never_blocks_a_publisher() {
     assert_eq!(numbers(&topic, "it").pending, 0);
 }
 
+/// The slots that are held are stepped over. They are a lossless subscriber's too where the ring has none to spare.
+#[test]
+fn what_a_lossy_subscriber_holds_takes_room_from_a_lossless_one_in_a_ring_without_spare_slots() {
+    let topic = topic(64);
+    let mut publisher = topic.exclusive_publisher().unwrap();
+    let mut holds = join(&topic, Overflow::Disconnect);
+    let mut other = topic.subscriber().overflow(Overflow::Block).open().unwrap();
+    publisher.publish_batch(Vec::from_iter(0..64)).unwrap();
+    holds
+        .poll_batch(3, |mut batch| batch.next().map(drop))
+        .unwrap();
+
+    assert_eq!(other.poll(3, |_, _| {}), Ok(3));
+    let refused = publisher.try_publish(64).unwrap_err();
+    assert!(matches!(refused, TryPublishError::Full(64)), "{refused}");
+    assert_eq!(other.poll(1, |_, _| {}), Ok(1));
+    assert_eq!(
+        publisher.try_publish(64),
+        Ok(67),
+        "behind the three that are held"
+    );
+
+    let seen: Vec<u64> = other.try_iter().map(|(event, _)| event).collect();
+    assert_eq!(seen, (4..65).collect::<Vec<_>>());
+    rest(&mut holds);
+    assert_conserved(&topic);
+}
+
 #[test]
 fn a_leaked_lossy_subscriber_never_blocks() {
     for overflow in [Overflow::DropOldest, Overflow::Latest, Overflow::Disconnect] {

@@ -78,6 +78,10 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
     ///
     /// The ring has as many slots, at least 64, and twice as many if more than half of the capacity is to be
     /// [retained](Self::retain).
+    ///
+    /// Publishers step over the slots of the events that a lossy subscriber is handling or has left in a batch, at
+    /// most 64 for each. In a ring without slots to spare, which one of 64 or more has not, lossless subscribers may
+    /// be that much less behind meanwhile.
     pub fn capacity(mut self, events: usize) -> Self {
         self.capacity = Some(events);
         self

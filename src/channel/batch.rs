@@ -24,7 +24,8 @@ pub struct Meta {
 /// The events of one [`poll_batch`](crate::Subscriber::poll_batch), oldest first.
 ///
 /// Each event that is taken from it is done with when the closure returns; the others stay with the
-/// subscriber.
+/// subscriber. A batch that is leaked keeps them too, but for the first one where that had to be looked at to
+/// know that there is one: behind a filter or a gap, or by a lossy subscriber.
 pub struct Batch<'a, T> {
     pub(super) events: Events<'a, T>,
     pub(super) filter: Option<&'a mut Filter<T>>,
@@ -49,8 +50,9 @@ impl<'a, T> Batch<'a, T> {
             taken: 0,
             scratch: None,
         };
-        if batch.filter.is_none() {
-            batch.events.look_along(max as u64);
+        if batch.filter.is_none() && batch.events.look_along(max as u64) {
+            // Nothing is taken to know that there is something: a batch that is leaked keeps all.
+            return Some(batch);
         }
         batch.first = Some(batch.take_next()?);
         Some(batch)

@@ -117,7 +117,7 @@ fn runs_are_lent() {
         });
         let mut seen = Vec::new();
         reader.lend(|mut events| {
-            events.look_along(2);
+            assert!(events.look_along(2), "one was published before");
             let first = events.next_of_run().map(|(event, _)| *event);
             events.show_rest(|event, _| seen.push(*event));
             seen.insert(0, first.expect("it was published before"));

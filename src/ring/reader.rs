@@ -516,12 +516,14 @@ impl<T> Drop for Commit<'_, T> {
 }
 
 impl<'a, T> Events<'a, T> {
-    /// Looks which events there are in a row, up to `max`, for [`next_of_run`](Self::next_of_run).
+    /// Looks which events there are in a row, up to `max`, for [`next_of_run`](Self::next_of_run); tells whether there
+    /// are any. A lossy reader's are looked at one by one.
     #[inline(always)]
-    pub(crate) fn look_along(&mut self, max: u64) {
+    pub(crate) fn look_along(&mut self, max: u64) -> bool {
         if self.reader.policy == Policy::Lossless {
             self.run = self.reader.run(max);
         }
+        !self.run.is_empty()
     }
 
     /// The next event of those that were seen in a row, and its sequence.

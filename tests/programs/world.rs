@@ -1064,6 +1064,7 @@ impl Member {
                     Then::Leak if !lossless => take.max(1),
                     _ => take,
                 };
+                let before = subscriber.snapshot().delivered;
                 let result = caught(|| {
                     subscriber.poll_batch(max, |mut batch| {
                         for (event, meta) in batch.by_ref().take(take) {
@@ -1072,15 +1073,15 @@ impl Member {
                         match then {
                             Then::Return => {}
                             Then::Panic => blow(Planned::Handler),
-                            Then::Leak => {
-                                if take == 0 {
-                                    log.push(Sighting::Slipped);
-                                }
-                                std::mem::forget(batch);
-                            }
+                            Then::Leak => std::mem::forget(batch),
                         }
                     })
                 });
+                // One that a filter was asked about, or that was behind a gap, is lost with a leaked batch.
+                let leaked = then == Then::Leak && matches!(result, Ok(Ok(Some(()))));
+                if leaked && take == 0 && subscriber.snapshot().delivered > before {
+                    log.push(Sighting::Slipped);
+                }
                 match result {
                     Ok(Ok(Some(()))) | Err(_) => {}
                     Ok(Ok(None)) => self.nothing(worker),

@@ -12,6 +12,7 @@ pub mod control;
 pub mod crossbeam;
 pub mod crossfire;
 pub mod disruptor;
+pub mod ends;
 pub mod flume;
 pub mod frames;
 pub mod kanal;
@@ -23,6 +24,19 @@ pub mod rtrb;
 pub mod selecting;
 pub mod thingbuf;
 pub mod tokio;
+
+/// The peers of one publisher and one reader, by the names of their rows.
+pub const ONE_TO_ONE: [&str; 9] = [
+    "rtrb",
+    "disruptor",
+    "crossbeam-channel",
+    "std mpsc",
+    "crossfire spsc",
+    "kanal",
+    "flume",
+    "thingbuf",
+    "multiqueue2",
+];
 
 /// The crates whose versions the report prints.
 pub const CRATES: [&str; 16] = [

@@ -7,7 +7,8 @@ use crate::duet::{self, Channel, Entry, Lineup, only, timed};
 use crate::halves::{Absent, Due, Load, Schedule};
 use crate::peers::disruptor::{self, ALL};
 use crate::peers::{
-    control, crossbeam, crossfire, flume, kanal, mpsc, multiqueue2, ringbus as ours, rtrb, thingbuf,
+    ONE_TO_ONE, control, crossbeam, crossfire, flume, kanal, mpsc, multiqueue2, ringbus as ours,
+    rtrb, thingbuf,
 };
 use crate::plan::Plan;
 use crate::report::{Section, Target};
@@ -21,19 +22,6 @@ const PERIOD: f64 = 100_000.0;
 
 /// Bursts of one window.
 const COUNT: u64 = 40;
-
-/// The peers that ours is held to.
-const PEERS: [&str; 9] = [
-    "rtrb",
-    "disruptor",
-    "crossbeam-channel",
-    "std mpsc",
-    "crossfire spsc",
-    "kanal",
-    "flume",
-    "thingbuf",
-    "multiqueue2",
-];
 
 /// Measures the scenario.
 pub fn run(plan: &mut Plan) -> Section {
@@ -51,7 +39,7 @@ pub fn run(plan: &mut Plan) -> Section {
             load: Load::Open(Schedule { period, burst }),
         });
         let more = duet::play(&lineup, entries.collect(), COUNT * burst, plan);
-        let theirs = PEERS.map(|peer| format!("{peer} of {burst}"));
+        let theirs = ONE_TO_ONE.map(|peer| format!("{peer} of {burst}"));
         let theirs: Vec<_> = theirs.iter().map(String::as_str).collect();
         targets.push(Target::best(
             &more,

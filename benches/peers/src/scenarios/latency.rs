@@ -7,7 +7,8 @@ use crate::duet::{self, Channel, Entry, Lineup, only, timed};
 use crate::halves::{Absent, Due, Load, Schedule};
 use crate::peers::disruptor::{self, ALL};
 use crate::peers::{
-    control, crossbeam, crossfire, flume, kanal, mpsc, multiqueue2, ringbus as ours, rtrb, thingbuf,
+    ONE_TO_ONE, control, crossbeam, crossfire, flume, kanal, mpsc, multiqueue2, ringbus as ours,
+    rtrb, thingbuf,
 };
 use crate::plan::{COPIES, Plan};
 use crate::plot::{Across, Curve, Plot};
@@ -23,19 +24,6 @@ const SHARES: [(f64, &str); 3] = [(0.1, "10 %"), (0.5, "50 %"), (0.8, "80 %")];
 /// The share of the high rate's time that a peer may need for an event, to be measured at it.
 const CARRIED: f64 = 0.9;
 
-/// The peers that ours is held to.
-const PEERS: [&str; 9] = [
-    "rtrb",
-    "disruptor",
-    "crossbeam-channel",
-    "std mpsc",
-    "crossfire spsc",
-    "kanal",
-    "flume",
-    "thingbuf",
-    "multiqueue2",
-];
-
 /// Measures the scenario.
 pub fn run(plan: &mut Plan) -> Section {
     let clock = Clock::get();
@@ -43,7 +31,7 @@ pub fn run(plan: &mut Plan) -> Section {
     let saturated = saturated(&lineup, plan);
     let slowest = saturated.iter().copied().fold(0.0, f64::max);
     let peers = lineup.iter().zip(&saturated);
-    let peers = peers.filter(|((peer, ..), _)| PEERS.contains(peer));
+    let peers = peers.filter(|((peer, ..), _)| ONE_TO_ONE.contains(peer));
     let fastest = peers.map(|(_, &time)| time).fold(f64::MAX, f64::min);
     let (low, high) = (2.0 * slowest, 2.0 * fastest);
 
@@ -92,7 +80,7 @@ pub fn run(plan: &mut Plan) -> Section {
     let tails: Vec<_> = rows.iter().map(Row::tail).collect();
     let mut targets = Vec::new();
     for load in ["50 %", "low rate", "high rate"] {
-        let theirs = PEERS.map(|peer| format!("{peer} at {load}"));
+        let theirs = ONE_TO_ONE.map(|peer| format!("{peer} at {load}"));
         let theirs: Vec<_> = theirs.iter().map(String::as_str).collect();
         for us in ["ringbus", "ringbus Park"] {
             targets.push(Target::best(

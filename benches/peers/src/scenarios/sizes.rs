@@ -7,7 +7,8 @@ use crate::event::CAPACITY;
 use crate::halves::{Absent, Load, Sending};
 use crate::peers::disruptor::{self, ALL};
 use crate::peers::{
-    control, crossbeam, crossfire, flume, kanal, mpsc, multiqueue2, ringbus as ours, rtrb, thingbuf,
+    ONE_TO_ONE, control, crossbeam, crossfire, flume, kanal, mpsc, multiqueue2, ringbus as ours,
+    rtrb, thingbuf,
 };
 use crate::plan::Plan;
 use crate::plot::{Across, Curve, Plot};
@@ -20,19 +21,6 @@ const SIZES: [usize; 7] = [8, 24, 56, 64, 256, 1024, 4096];
 
 /// Sizes up to this are held to the targets, and also measured caught up.
 const SMALL: usize = 64;
-
-/// The peers that ours is held to.
-const PEERS: [&str; 9] = [
-    "rtrb",
-    "disruptor",
-    "crossbeam-channel",
-    "std mpsc",
-    "crossfire spsc",
-    "kanal",
-    "flume",
-    "thingbuf",
-    "multiqueue2",
-];
 
 /// Measures the scenario.
 pub fn run(plan: &mut Plan) -> Section {
@@ -74,7 +62,8 @@ pub fn run(plan: &mut Plan) -> Section {
             let pace = work.percentile(50);
             flat.extend(caught_up.iter().map(|row| row.less(pace)));
             for us in ["ringbus", "ringbus Park"] {
-                let names = |regime: &str| PEERS.map(|peer| format!("{peer}{regime}, {size} B"));
+                let names =
+                    |regime: &str| ONE_TO_ONE.map(|peer| format!("{peer}{regime}, {size} B"));
                 let theirs = names("");
                 let theirs: Vec<_> = theirs.iter().map(String::as_str).collect();
                 targets.push(Target::best(
@@ -99,7 +88,7 @@ pub fn run(plan: &mut Plan) -> Section {
         y: "ns per event, median of windows",
         curves: ["control", "ringbus", "ringbus Park"]
             .iter()
-            .chain(&PEERS)
+            .chain(&ONE_TO_ONE)
             .map(|peer| {
                 Curve::of(
                     &rows,

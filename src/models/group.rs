@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use loom::thread;
 
-use super::{explore, publish, ring};
+use super::{explore, publish, publish_until_full, ring};
 use crate::channel::{Core, Editor, GroupMember, Next, Overflow, RecvError, Settings, Topic};
 use crate::ring::{Group, Origin, Policy, Reader, Ring, Shape, SoleWriter, Taken, Terms, Worker};
 use crate::select::{Ended, Reactor};
@@ -79,11 +79,7 @@ fn lossless(preemptions: usize, capacity: u64, published: u64, takes: usize) {
             let handled: Vec<_> = (0..takes).flat_map(|_| handle(&mut other, 64)).collect();
             (other, handled)
         });
-        let publisher = thread::spawn(move || {
-            (0..published)
-                .take_while(|&event| publish(&mut writer, event).is_ok())
-                .count() as u64
-        });
+        let publisher = thread::spawn(move || publish_until_full(&mut writer, 0..published));
         let mut handled: Vec<_> = (0..takes).flat_map(|_| handle(&mut mine, 64)).collect();
         let published = publisher.join().unwrap();
         let (_other, others) = worker.join().unwrap();
@@ -121,10 +117,7 @@ fn portions_of_2() {
             handled.extend(handle(&mut mine, 64));
             (handled, mine)
         });
-        let published = 4
-            + (4..8)
-                .take_while(|&event| publish(&mut writer, event).is_ok())
-                .count() as u64;
+        let published = 4 + publish_until_full(&mut writer, 4..8);
         let (mut handled, mut mine) = worker.join().unwrap();
         handle_all(&mut mine, &mut handled);
         assert_eq!(events(&handled), (0..published).collect::<Vec<_>>());
@@ -151,10 +144,7 @@ fn claim_in_the_middle_of_a_plan() {
         }
         // The next publish needs a plan, and the one after it may go by that.
         let worker = thread::spawn(move || (handle(&mut mine, 1), mine));
-        let published = 6
-            + (6..8)
-                .take_while(|&event| publish(&mut writer, event).is_ok())
-                .count() as u64;
+        let published = 6 + publish_until_full(&mut writer, 6..8);
         let (others, mut mine) = worker.join().unwrap();
         handled.extend(others);
         handle_all(&mut mine, &mut handled);
@@ -184,11 +174,7 @@ fn handed_back_to_another() {
             drop(leaving);
             handled
         });
-        let publisher = thread::spawn(move || {
-            (1..3)
-                .take_while(|&event| publish(&mut writer, event).is_ok())
-                .count() as u64
-        });
+        let publisher = thread::spawn(move || publish_until_full(&mut writer, 1..3));
         let mut handled = handle(&mut mine, 64);
         let published = 1 + publisher.join().unwrap();
         handled.extend(worker.join().unwrap());

@@ -2,7 +2,7 @@
 
 use loom::thread;
 
-use super::{explore, publish, publish_shared, read, read_all, ring};
+use super::{explore, publish, publish_shared, publish_until_full, read, read_all, ring};
 use crate::ring::{Found, Origin, Policy, Reader, SoleWriter};
 use crate::sync::Arc;
 
@@ -25,11 +25,8 @@ fn join(preemptions: usize, policy: Policy, origin: Origin, before: u64, events:
         for event in 0..before {
             publish(&mut writer, event).unwrap();
         }
-        let publisher = thread::spawn(move || {
-            (before..before + events)
-                .take_while(|&event| publish(&mut writer, event).is_ok())
-                .count() as u64
-        });
+        let publisher =
+            thread::spawn(move || publish_until_full(&mut writer, before..before + events));
         let mut reader = Reader::join(&ring, policy, origin).unwrap();
         let mut seen = read(&mut reader, 1);
         let published = before + publisher.join().unwrap();
@@ -135,11 +132,7 @@ fn seat_is_taken_again() {
         let mut writer = SoleWriter::new(Arc::clone(&ring));
         let leaving = Reader::join(&ring, Policy::Lossy, Origin::Now).unwrap();
         publish(&mut writer, 0).unwrap();
-        let publisher = thread::spawn(move || {
-            (1..5)
-                .take_while(|&event| publish(&mut writer, event).is_ok())
-                .count() as u64
-        });
+        let publisher = thread::spawn(move || publish_until_full(&mut writer, 1..5));
         drop(leaving);
         let before = ring.next_sequence();
         let mut reader = Reader::join(&ring, Policy::Lossy, Origin::Now).unwrap();
@@ -164,11 +157,7 @@ fn second_seat_is_seen() {
         let mut one = Reader::join(&ring, Policy::Lossless, Origin::Now).unwrap();
         publish(&mut writer, 0).unwrap();
         read(&mut one, 1);
-        let publisher = thread::spawn(move || {
-            (1..4)
-                .take_while(|&event| publish(&mut writer, event).is_ok())
-                .count() as u64
-        });
+        let publisher = thread::spawn(move || publish_until_full(&mut writer, 1..4));
         let mut other = Reader::join(&ring, Policy::Lossless, Origin::Now).unwrap();
         drop(one);
         let published = 1 + publisher.join().unwrap();

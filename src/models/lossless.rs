@@ -2,7 +2,7 @@
 
 use loom::thread;
 
-use super::{explore, publish, read, read_all, ring};
+use super::{explore, publish, publish_until_full, read, read_all, ring};
 use crate::ring::{Found, Obstacle, Origin, Policy, Reader, SoleWriter};
 use crate::sync::{Arc, AtomicBool, Ordering};
 
@@ -62,14 +62,10 @@ fn gate_waits_for_the_slowest() {
             read(&mut one, 1);
             one
         });
-        let publisher = thread::spawn(move || {
-            (0..2)
-                .take_while(|&event| publish(&mut writer, event).is_ok())
-                .count()
-        });
+        let publisher = thread::spawn(move || publish_until_full(&mut writer, 0..2));
         let mut seen = read(&mut other, 1);
         let _one = reader.join().unwrap();
-        let published = publisher.join().unwrap() as u64;
+        let published = publisher.join().unwrap();
         seen.extend(read(&mut other, 2));
         seen.extend(read(&mut other, 2));
         let expected: Vec<_> = (0..published).map(|event| (event, event, 0)).collect();

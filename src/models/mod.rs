@@ -29,6 +29,8 @@ mod wait;
 #[cfg(feature = "services")]
 mod workers;
 
+use std::ops::Range;
+
 use crate::ring::{Found, Obstacle, Reader, Ring, Shape, SoleWriter};
 use crate::sync::{Arc, Barrier};
 
@@ -67,6 +69,13 @@ fn ring<T>(capacity: u64, slots: u64) -> Arc<Ring<T>> {
 fn publish(writer: &mut SoleWriter<u64>, event: u64) -> Result<u64, Obstacle> {
     let claimed = writer.claim(1)?;
     Ok(writer.ring().fill(claimed).write(event).0)
+}
+
+/// Publishes these events, the first one that there is no room for excepted and all after it; tells how many.
+fn publish_until_full(writer: &mut SoleWriter<u64>, events: Range<u64>) -> u64 {
+    events
+        .take_while(|&event| publish(writer, event).is_ok())
+        .count() as u64
 }
 
 /// Publishes one event if there is room, beside others.

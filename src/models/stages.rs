@@ -2,7 +2,7 @@
 
 use loom::thread;
 
-use super::{explore, publish, ring};
+use super::{explore, publish, publish_until_full, ring};
 use crate::channel::{Core, Editor, RecvError, Settings, Subscriber, Topic};
 use crate::ring::{Found, Origin, Policy, Reader, Ring, Shape, SoleWriter};
 use crate::select::{Ended, Reactor};
@@ -65,11 +65,7 @@ fn downstream_comes_after(preemptions: usize, capacity: u64, events: u64, policy
         let mut downstream = join_after(&ring, policy, &[&upstream]);
         let mut writer = SoleWriter::new(Arc::clone(&ring));
         let notes = Notes::new();
-        let publisher = thread::spawn(move || {
-            (0..events)
-                .take_while(|&event| publish(&mut writer, event).is_ok())
-                .count() as u64
-        });
+        let publisher = thread::spawn(move || publish_until_full(&mut writer, 0..events));
         let journal = {
             let notes = notes.clone();
             thread::spawn(move || {

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use loom::thread;
 
-use super::{explore, publish, read, ring};
+use super::{explore, publish, publish_until_full, read, ring};
 use crate::ring::{Origin, Policy, Reader, Ring, Shape, SoleWriter};
 use crate::sync::{Arc, Barrier};
 
@@ -104,11 +104,7 @@ fn events_alone() {
         let mut upstream = join(&ring);
         let mut downstream = join_after(&ring, Origin::Now, &upstream);
         let mut writer = SoleWriter::new(Arc::clone(&ring));
-        let publisher = thread::spawn(move || {
-            (0..3)
-                .take_while(|&event| publish(&mut writer, event).is_ok())
-                .count() as u64
-        });
+        let publisher = thread::spawn(move || publish_until_full(&mut writer, 0..3));
         let journal = thread::spawn(move || {
             read(&mut upstream, 4);
             read(&mut upstream, 4);

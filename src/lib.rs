@@ -216,7 +216,7 @@
 //! let limit = bus.state_named("risk.limit", 100_u64)?;
 //! let mut changes = limit.subscribe();
 //! let version = limit.set(150)?;
-//! assert_eq!(limit.get(), (version, 150));
+//! assert_eq!(limit.get(), (150, version));
 //! assert_eq!(changes.recv()?, 100);
 //! assert_eq!(changes.recv()?, 150);
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -486,7 +486,7 @@ fn a_group_is_given_the_values_of_a_state_and_reading_it_goes_on() {
         .unwrap();
     for value in 2..65 {
         limit.set(value).unwrap();
-        assert_eq!(limit.get().1, value);
+        assert_eq!(limit.get().0, value);
     }
     // A lossless group is one that those who set it wait for.
     assert!(matches!(limit.try_set(65), Err(TryPublishError::Full(65))));

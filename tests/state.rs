@@ -21,12 +21,12 @@ const ROUNDS: u64 = if cfg!(miri) { 200 } else { 20_000 };
 fn a_new_state_has_its_initial_value_and_an_open_one_keeps_its_own() {
     let bus = Bus::new();
     let state = bus.state(1_u32).unwrap();
-    assert_eq!(state.get(), (0, 1));
+    assert_eq!(state.get(), (1, 0));
     assert_eq!(state.set(2), Ok(1));
     let again = bus.state(7_u32).unwrap();
-    assert_eq!(again.get(), (1, 2));
+    assert_eq!(again.get(), (2, 1));
     let named = bus.state_named("other", 7_u32).unwrap();
-    assert_eq!((named.name(), named.get()), (Some("other"), (0, 7)));
+    assert_eq!((named.name(), named.get()), (Some("other"), (7, 0)));
 }
 
 #[test]
@@ -91,8 +91,8 @@ fn the_latest_value_stays_readable_after_the_close_and_nothing_is_set_any_more()
     assert_eq!(state.try_set(3), Err(TryPublishError::Closed(3)));
     let refused = state.set_timeout(3, Duration::from_secs(60));
     assert_eq!(refused, Err(PublishTimeoutError::Closed(3)));
-    assert_eq!(state.get(), (1, 2));
-    assert_eq!(reader.get(), (1, 2));
+    assert_eq!(state.get(), (2, 1));
+    assert_eq!(reader.get(), (2, 1));
     assert_eq!(reader.wait_newer(0), Ok(()));
     assert_eq!(reader.wait_newer(1), Err(PollError::Closed));
     let mut late = state.subscribe();
@@ -103,7 +103,7 @@ fn the_latest_value_stays_readable_after_the_close_and_nothing_is_set_any_more()
     // On a closed bus a state is closed from the start, and has its value.
     let closed = bus.state("x").unwrap();
     assert!(closed.is_closed());
-    assert_eq!(closed.get(), (0, "x"));
+    assert_eq!(closed.get(), ("x", 0));
 }
 
 #[test]
@@ -120,11 +120,11 @@ fn dropping_the_last_handle_of_the_bus_closes_its_states() {
 fn versions_go_on_from_the_first_one() {
     let bus = Bus::new();
     let state = bus.state_builder().first_version(500).open('a').unwrap();
-    assert_eq!(state.get(), (500, 'a'));
+    assert_eq!(state.get(), ('a', 500));
     assert_eq!(state.set('b'), Ok(501));
     let mut reader = state.reader().unwrap();
     assert!(reader.is_newer(500) && !reader.is_newer(501));
-    assert_eq!(reader.get(), (501, 'b'));
+    assert_eq!(reader.get(), ('b', 501));
 }
 
 #[test]
@@ -179,9 +179,9 @@ fn a_subscriber_is_given_the_latest_value_then_every_later_one() {
         let state = state.clone();
         move || {
             for _ in 0..ROUNDS / 20 {
-                let (before, _) = state.get();
+                let (_, before) = state.get();
                 let mut subscriber = state.subscribe();
-                let (after, _) = state.get();
+                let (_, after) = state.get();
                 let mut versions = Vec::new();
                 while versions.len() < 5 {
                     subscriber
@@ -202,8 +202,8 @@ fn a_subscriber_is_given_the_latest_value_then_every_later_one() {
     }
 }
 
-/// Runs `look` on a thread while others set; `look` gives a version and a value, which tell the same.
-fn never_goes_back(state: &State<[u64; 5]>, look: impl FnMut() -> (u64, [u64; 5]) + Send) {
+/// Runs `look` on a thread while others set; `look` gives a value and its version, which tell the same.
+fn never_goes_back(state: &State<[u64; 5]>, look: impl FnMut() -> ([u64; 5], u64) + Send) {
     let set = AtomicU64::new(0);
     let done = AtomicBool::new(false);
     let mut look = look;
@@ -225,7 +225,7 @@ fn never_goes_back(state: &State<[u64; 5]>, look: impl FnMut() -> (u64, [u64; 5]
             let mut of_last = None;
             while !done.load(Ordering::Relaxed) || looks < 100 {
                 let least = set.load(Ordering::Acquire).max(last);
-                let (version, value) = look();
+                let (value, version) = look();
                 assert!(version >= least, "{version} was shown after {least}");
                 assert!(
                     value.iter().all(|word| *word == value[0]),
@@ -238,7 +238,7 @@ fn never_goes_back(state: &State<[u64; 5]>, look: impl FnMut() -> (u64, [u64; 5]
                 (last, of_last) = (version, Some(value));
                 looks += 1;
             }
-            look().0
+            look().1
         });
         for setter in setters {
             setter.join().unwrap();
@@ -279,13 +279,13 @@ fn a_plain_reader_shows_what_was_set_before_it_and_after_the_state_is_gone() {
     let state = bus.state(-1_i16).unwrap();
     state.set(5).unwrap();
     let reader = state.plain_reader();
-    assert_eq!((reader.get(), reader.load()), ((1, 5), 5));
+    assert_eq!((reader.get(), reader.load()), ((5, 1), 5));
     let other = bus.state(0_i16).unwrap();
     other.set(-6).unwrap();
     let again = state.plain_reader();
     drop((state, other, bus));
     for reader in [reader.clone(), reader, again] {
-        assert_eq!((reader.get(), reader.load()), ((2, -6), -6));
+        assert_eq!((reader.get(), reader.load()), ((-6, 2), -6));
     }
 }
 
@@ -301,7 +301,7 @@ fn plain_values_of_every_size_keep_their_bytes() {
         let reader = state.plain_reader();
         for (version, value) in (1..).zip(values) {
             state.set(value).unwrap();
-            assert_eq!((reader.get(), reader.load()), ((version, value), value));
+            assert_eq!((reader.get(), reader.load()), ((value, version), value));
         }
     }
     keeps([(); 3]);
@@ -325,7 +325,7 @@ fn whoever_was_given_an_event_finds_its_copy_as_new() {
         for _ in 0..=ROUNDS {
             subscriber
                 .poll_wait(1, |value, meta| {
-                    let (version, latest) = reader.get();
+                    let (latest, version) = reader.get();
                     assert!(version >= meta.sequence && latest >= *value);
                     assert!(reader.load() >= *value);
                 })
@@ -348,7 +348,7 @@ fn a_waiting_reader_is_woken_by_a_newer_value_by_the_close_and_by_its_deadline()
         assert_eq!(reader.wait_newer_deadline(0, soon), Ok(false));
         let waiting = thread::spawn(move || {
             reader.wait_newer(0).unwrap();
-            let (version, value) = reader.get();
+            let (value, version) = reader.get();
             assert_eq!((version, value), (1, 1));
             assert_eq!(reader.wait_newer(version), Err(PollError::Closed));
         });
@@ -394,16 +394,16 @@ fn the_latest_value_is_found_behind_a_run_of_slots_that_readers_hold() {
     // Each holds a slot of its own, one beside the other.
     for (value, reader) in (1..).zip(&mut readers) {
         state.try_set(value).unwrap();
-        assert_eq!(reader.get().1, value);
+        assert_eq!(reader.get().0, value);
     }
     lossy.poll_batch(1, |_| ()).unwrap();
     for value in 100..1000 {
         let version = state.try_set(value).unwrap();
-        assert_eq!(state.get(), (version, value));
+        assert_eq!(state.get(), (value, version));
         assert_eq!(state.subscribe().recv(), Ok(value));
     }
     for reader in &mut readers {
-        assert_eq!(reader.get().1, 999);
+        assert_eq!(reader.get().0, 999);
     }
 }
 
@@ -411,11 +411,11 @@ fn the_latest_value_is_found_behind_a_run_of_slots_that_readers_hold() {
 fn more_reads_at_once_than_there_are_places_all_show_the_latest_value() {
     fn nest(state: &State<u64>, depth: u64) {
         state.read(|value, _| {
-            assert_eq!(*value, state.get().1);
+            assert_eq!(*value, state.get().0);
             if depth > 0 {
                 state.set(depth).unwrap();
                 nest(state, depth - 1);
-                assert_eq!(state.get().1, 1);
+                assert_eq!(state.get().0, 1);
             }
         });
     }
@@ -459,7 +459,7 @@ fn a_panic_while_reading_leaves_the_state_working() {
     for value in 2..200 {
         state.try_set(value).unwrap();
     }
-    assert_eq!((state.get().1, reader.get().1), (199, 199));
+    assert_eq!((state.get().0, reader.get().0), (199, 199));
 }
 
 #[test]
@@ -473,7 +473,7 @@ fn a_leaked_reader_costs_a_slot_and_nothing_else() {
     for value in 2..500 {
         state.try_set(value).unwrap();
         subscriber.try_iter().for_each(drop);
-        assert_eq!(state.get().1, value);
+        assert_eq!(state.get().0, value);
     }
     assert_conserved(&state.topic());
 }
@@ -505,7 +505,7 @@ fn setting_in_the_drop_of_a_value_is_legal() {
         fn drop(&mut self) {
             if let Some(state) = &self.0 {
                 // Refused when the bus goes, and this value with it.
-                let _ = state.set(state.get().1 + 1);
+                let _ = state.set(state.get().0 + 1);
             }
         }
     }
@@ -519,7 +519,7 @@ fn setting_in_the_drop_of_a_value_is_legal() {
                 .map_err(drop)
                 .unwrap();
         }
-        assert_eq!(counter.get().1, 200 - 64);
+        assert_eq!(counter.get().0, 200 - 64);
     });
 }
 
@@ -563,8 +563,8 @@ fn an_observer_sees_what_is_set_and_may_veto_it() {
     });
     state.set(2).unwrap();
     assert_eq!(state.set(101), Err(PublishError::Vetoed(101)));
-    assert_eq!(state.get().1, 2);
+    assert_eq!(state.get().0, 2);
     drop(limit);
     state.set(101).unwrap();
-    assert_eq!(state.get().1, 101);
+    assert_eq!(state.get().0, 101);
 }

@@ -21,13 +21,13 @@ fn states_and_conflation_allocate_nothing_in_steady_state() {
         #[cfg(feature = "plain")]
         let plain = state.plain_reader();
         allocates_nothing("setting and reading a state", || {
-            let (version, _) = state.get();
+            let (_, version) = state.get();
             for value in 0..3 {
                 state.set([value; 3]).unwrap();
                 assert_eq!(state.read(|latest, _| latest[0]), value);
-                assert_eq!(reader.get().1, [value; 3]);
+                assert_eq!(reader.get().0, [value; 3]);
                 #[cfg(feature = "plain")]
-                assert_eq!(plain.get().1, [value; 3]);
+                assert_eq!(plain.get().0, [value; 3]);
             }
             reader.wait_newer(version).unwrap();
             let soon = std::time::Instant::now() + std::time::Duration::from_micros(10);

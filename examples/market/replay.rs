@@ -168,7 +168,7 @@ pub(crate) fn run(captures: Vec<Capture>, args: &Args) -> Result<Report, Box<dyn
                 name: name.clone(),
                 volume,
                 synchronised: built.synchronised,
-                shown: best.get().1 == built.quote,
+                shown: best.get().0 == built.quote,
                 verdict: verdict(oracle),
             })
             .collect();

@@ -57,10 +57,10 @@ const MIN_CAPACITY: usize = 64;
 ///     .wait(WaitStrategy::Yield)
 ///     .first_version(1000)
 ///     .open("starting")?;
-/// assert_eq!(mode.get(), (1000, "starting"));
+/// assert_eq!(mode.get(), ("starting", 1000));
 ///
 /// // Opened again it has the value that it has.
-/// assert_eq!(bus.state_named("mode", "other")?.get(), (1000, "starting"));
+/// assert_eq!(bus.state_named("mode", "other")?.get(), ("starting", 1000));
 /// # Ok::<(), ringbus::TopicError>(())
 /// ```
 #[must_use = "a builder opens a state when it is told to"]

@@ -25,7 +25,7 @@ use crate::sync::Arc;
 /// let reader = position.plain_reader();
 ///
 /// let version = position.set([1.0, 2.0])?;
-/// assert_eq!(reader.get(), (version, [1.0, 2.0]));
+/// assert_eq!(reader.get(), ([1.0, 2.0], version));
 /// assert_eq!(reader.load(), [1.0, 2.0]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -51,16 +51,16 @@ impl<T: NoUninit + AnyBitPattern> PlainReader<T> {
         words.store(version, bytemuck::bytes_of(value));
     }
 
-    /// The version of the latest value, and the value.
+    /// The latest value, and its version.
     ///
     /// Lock-free: it reads again only when eight values were set, or begun to be, while it read one; and a
     /// thread that is stopped while it sets one is in nobody's way.
     #[inline]
     #[must_use]
-    pub fn get(&self) -> (u64, T) {
+    pub fn get(&self) -> (T, u64) {
         let mut value = T::zeroed();
         let version = self.words.load(bytemuck::bytes_of_mut(&mut value));
-        (version, value)
+        (value, version)
     }
 
     /// The latest value.
@@ -72,7 +72,7 @@ impl<T: NoUninit + AnyBitPattern> PlainReader<T> {
     #[must_use]
     pub fn load(&self) -> T {
         if size_of::<T>() > size_of::<u64>() {
-            return self.get().1;
+            return self.get().0;
         }
         let mut value = T::zeroed();
         self.words.load_first(bytemuck::bytes_of_mut(&mut value));

@@ -33,7 +33,7 @@ use crate::sync::{Arc, MutexGuard};
 ///
 /// let bus = Bus::new();
 /// let price = bus.state_named("price.btcusdt", 100_u64)?;
-/// assert_eq!(price.get(), (0, 100));
+/// assert_eq!(price.get(), (100, 0));
 ///
 /// let version = price.set(101)?;
 /// price.read(|value, seen| assert_eq!((*value, seen), (101, version)));
@@ -192,13 +192,13 @@ impl<T: Send + Sync + 'static> State<T> {
         self.current().read(self.ring(), made_room, f)
     }
 
-    /// The version of the latest value, and a clone of it.
+    /// A clone of the latest value, and its version.
     #[must_use]
-    pub fn get(&self) -> (u64, T)
+    pub fn get(&self) -> (T, u64)
     where
         T: Clone,
     {
-        self.read(|value, version| (version, value.clone()))
+        self.read(|value, version| (value.clone(), version))
     }
 
     /// A reader of the latest value for one thread, which can also wait for a newer one.

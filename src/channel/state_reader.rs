@@ -71,12 +71,12 @@ impl<T: Send + Sync + 'static> StateReader<T> {
         self.view.show(f).expect("a state has a value")
     }
 
-    /// The version of the latest value, and a clone of it.
-    pub fn get(&mut self) -> (u64, T)
+    /// A clone of the latest value, and its version.
+    pub fn get(&mut self) -> (T, u64)
     where
         T: Clone,
     {
-        self.read(|value, version| (version, value.clone()))
+        self.read(|value, version| (value.clone(), version))
     }
 
     /// Whether there is a value newer than `version`.

@@ -81,12 +81,12 @@ fn two_setters_one_order() {
                 thread::spawn(move || state.set(1).unwrap())
             })
             .collect();
-        let (seen, _) = reader.get();
+        let (_, seen) = reader.get();
         let last = setters
             .into_iter()
             .map(|setter| setter.join().unwrap())
             .max();
-        let (version, value) = reader.get();
+        let (value, version) = reader.get();
         assert!(seen <= version);
         assert_eq!((Some(version), value), (last, 1));
     });

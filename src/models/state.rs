@@ -160,7 +160,7 @@ fn subscribe_without_a_gap() {
                 thread::spawn(move || state.set(value).unwrap())
             })
             .collect();
-        let (at_least, _) = state.get();
+        let (_, at_least) = state.get();
         let mut subscriber = state.subscribe();
         for setter in setters {
             setter.join().unwrap();

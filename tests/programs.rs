@@ -19,10 +19,16 @@ mod event;
 mod forged;
 #[path = "programs/program.rs"]
 mod program;
+#[path = "programs/publishing.rs"]
+mod publishing;
 #[path = "programs/record.rs"]
 mod record;
+#[path = "programs/subscriber.rs"]
+mod subscriber;
 #[path = "programs/threads.rs"]
 mod threads;
+#[path = "programs/worker.rs"]
+mod worker;
 #[path = "programs/world.rs"]
 mod world;
 

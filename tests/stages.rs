@@ -383,6 +383,31 @@ fn upstream_is_done_when_its_batch_returns() {
 }
 
 #[test]
+fn filtered_upstream_is_done_when_its_call_returns_although_more_came_meanwhile() {
+    let (_bus, topic) = topic(8);
+    let mut first = after(&topic, &[]);
+    let mut middle = topic
+        .subscriber()
+        .filter(|_| true)
+        .after(&first)
+        .open()
+        .expect("the subscriber opens");
+    let mut last = after(&topic, &[&middle.stage()]);
+    publish(&topic, 0..4);
+
+    assert_eq!(first.poll(1, |_, _| {}), Ok(1));
+    let mut seen = Vec::new();
+    let shown = middle.poll(64, |event, _| {
+        seen.push(*event);
+        // One more is let through while the call runs; what it has shown stays its own until it returns.
+        first.poll(1, |_, _| {}).expect("the topic is open");
+        assert_eq!(drain(&mut last), []);
+    });
+    assert_eq!(shown, Ok(seen.len()));
+    assert_eq!(drain(&mut last), seen);
+}
+
+#[test]
 fn clone_that_is_received_is_let_through() {
     let (_bus, topic) = topic(8);
     let mut journal = topic.subscribe();

@@ -755,7 +755,8 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
             }
             drop(events);
             drop(went_on);
-            if newest && shown > 0 {
+            // What a call has shown, those behind a lossless one may see; so the call shows no more.
+            if (lossless || newest) && shown > 0 {
                 break;
             }
         }

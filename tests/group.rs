@@ -447,6 +447,28 @@ fn a_full_table_of_lossy_members_at_their_events_never_blocks() {
 }
 
 #[test]
+fn a_poll_shows_no_more_than_it_is_asked_to_also_of_what_was_handed_back() {
+    for overflow in [Overflow::Block, Overflow::DropOldest] {
+        let bus = Bus::new();
+        let topic = open::<u64>(&bus, 64);
+        let mut one = topic.group("workers").overflow(overflow).join().unwrap();
+        let mut other = topic.group("workers").join().unwrap();
+        for event in 0..64 {
+            topic.publish(event).unwrap();
+        }
+        assert!(panics(|| one.poll(64, |_, _| panic!("the handler panics"))));
+        assert!(numbers(&topic).returned > 1);
+
+        let mut shown = Vec::new();
+        assert_eq!(other.poll(1, |&event, _| shown.push(event)), Ok(1));
+        assert_eq!(shown, [1]);
+        while other.poll(3, |&event, _| shown.push(event)) != Ok(0) {}
+        assert_eq!(shown, (1..64).collect::<Vec<_>>());
+        assert_conserved(&topic);
+    }
+}
+
+#[test]
 fn a_panic_abandons_its_event_reports_it_and_hands_back_the_rest() {
     for overflow in [Overflow::Block, Overflow::DropOldest] {
         let bus = Bus::new();

@@ -291,7 +291,7 @@ impl<T: Send + Sync + 'static> GroupMember<T> {
         let mut flow = Next::More;
         while flow == Next::More && shown < max {
             match self.take((max - shown) as u64) {
-                Taken::Portion => flow = self.show(&mut shown, &mut handler),
+                Taken::Portion => flow = self.show(&mut shown, max, &mut handler),
                 Taken::Closed if shown == 0 => return Err(PollError::Closed),
                 _ => break,
             }
@@ -488,7 +488,7 @@ impl<T: Send + Sync + 'static> GroupMember<T> {
                 return Err(RecvError::Missed(missed));
             }
             let mut taken = None;
-            let _ = self.show(&mut 0, &mut |event, _| {
+            let _ = self.show(&mut 0, 1, &mut |event, _| {
                 taken = Some(event.clone());
                 Next::Stop
             });
@@ -541,15 +541,16 @@ impl<T: Send + Sync + 'static> GroupMember<T> {
         }
     }
 
-    /// Shows what was taken to `handler` until it wants no more, and counts in `shown`.
+    /// Shows what was taken to `handler` until it wants no more or `shown`, which counts, is `max`: what was handed
+    /// back may be more.
     #[inline]
-    fn show<F>(&mut self, shown: &mut usize, handler: &mut F) -> Next
+    fn show<F>(&mut self, shown: &mut usize, max: usize, handler: &mut F) -> Next
     where
         F: FnMut(&T, GroupMeta) -> Next,
     {
         let worker = &mut self.worker;
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            loop {
+            while *shown < max {
                 let flow = worker.next_with(|event, handed| {
                     *shown += 1;
                     handler(event, handed.into())
@@ -557,9 +558,10 @@ impl<T: Send + Sync + 'static> GroupMember<T> {
                 match flow {
                     Some(Next::More) => {}
                     Some(flow) => return flow,
-                    None => return Next::More,
+                    None => break,
                 }
             }
+            Next::More
         }));
         match outcome {
             Ok(flow) => {

@@ -2,7 +2,8 @@
 //!
 //! A program opens a topic and has two or three threads publish to it, subscribe, read in all ways, hand subscribers
 //! to each other, leave and close, with panics in every closure, `Clone` and `Drop` that the library calls. What each
-//! thread was told and shown is written down; when all have ended, one log of events must explain it.
+//! thread was told and shown is written down; when all have ended, one log of events must explain it. Programs of
+//! another kind have groups, stages and editors besides.
 //!
 //! | variable                     | what                                                              |
 //! |------------------------------|-------------------------------------------------------------------|
@@ -13,16 +14,32 @@
 
 #[path = "programs/check.rs"]
 mod check;
+#[path = "programs/check_groups.rs"]
+mod check_groups;
+#[path = "programs/check_stages.rs"]
+mod check_stages;
+#[path = "programs/editor.rs"]
+mod editor;
 #[path = "programs/event.rs"]
 mod event;
 #[path = "programs/forged.rs"]
 mod forged;
+#[path = "programs/forged_mixed.rs"]
+mod forged_mixed;
+#[path = "programs/group.rs"]
+mod group;
+#[path = "programs/handle.rs"]
+mod handle;
+#[path = "programs/mixed.rs"]
+mod mixed;
 #[path = "programs/program.rs"]
 mod program;
 #[path = "programs/publishing.rs"]
 mod publishing;
 #[path = "programs/record.rs"]
 mod record;
+#[path = "programs/stage.rs"]
+mod stage;
 #[path = "programs/subscriber.rs"]
 mod subscriber;
 #[path = "programs/threads.rs"]
@@ -40,6 +57,7 @@ use std::time::{Duration, Instant};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+use mixed::mixed;
 use program::{Program, program};
 
 /// Threads, and how many operations each has at most: what two cores, or one, get through in a moment.
@@ -60,16 +78,30 @@ fn seconds() -> Duration {
     Duration::from_secs_f64(setting("RINGBUS_PROGRAMS_SECONDS").unwrap_or(1.0))
 }
 
+/// Of which kind programs are.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// Subscribers alone.
+    Plain,
+    /// With groups, stages and editors.
+    Mixed,
+}
+
 /// The program of a seed, which can be made simpler.
-fn tree(seed: u64) -> impl ValueTree<Value = Program> {
+fn tree(kind: Kind, seed: u64) -> Box<dyn ValueTree<Value = Program>> {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let (threads, most) = SIZE;
-    program(threads, most, true)
-        .new_tree(&mut runner)
-        .expect("nothing is filtered out")
+    let all = "nothing is filtered out";
+    match kind {
+        Kind::Plain => {
+            let programs = program(threads, most, true);
+            Box::new(programs.new_tree(&mut runner).expect(all))
+        }
+        Kind::Mixed => Box::new(mixed(threads, most, true).new_tree(&mut runner).expect(all)),
+    }
 }
 
 /// Runs a program once; says what is wrong.
@@ -142,7 +174,7 @@ fn fail(
 }
 
 /// Runs programs for a while, each by `fails`, which says what is wrong.
-fn run_programs(fails: impl Fn(u64, &Program) -> Option<String>, tries: usize) -> u64 {
+fn run_programs(kind: Kind, fails: impl Fn(u64, &Program) -> Option<String>, tries: usize) -> u64 {
     let given: Option<u64> = setting("RINGBUS_PROGRAMS_SEED");
     let last = Instant::now() + seconds();
     let dog = Watchdog::start();
@@ -154,7 +186,7 @@ fn run_programs(fails: impl Fn(u64, &Program) -> Option<String>, tries: usize) -
             break;
         }
         let seed = given.unwrap_or(seed);
-        let tree = tree(seed);
+        let tree = tree(kind, seed);
         let program = tree.current();
         if let Some(claim) = fails(seed, &program) {
             fail(seed, tree, claim, |program| {
@@ -170,7 +202,14 @@ fn run_programs(fails: impl Fn(u64, &Program) -> Option<String>, tries: usize) -
 #[test]
 fn concurrent_programs_do_what_the_specification_says() {
     // A program that has failed once is called good only when it has passed so often: it is not deterministic.
-    let programs = run_programs(|_, program| run(program).err(), 60);
+    let programs = run_programs(Kind::Plain, |_, program| run(program).err(), 60);
+    println!("{programs} programs");
+}
+
+#[cfg(not(ringbus_shuttle))]
+#[test]
+fn programs_with_groups_stages_and_editors_do_what_the_specification_says() {
+    let programs = run_programs(Kind::Mixed, |_, program| run(program).err(), 60);
     println!("{programs} programs");
 }
 
@@ -216,9 +255,18 @@ mod scheduled {
 
     #[test]
     fn scheduled_programs_do_what_the_specification_says() {
+        run_scheduled(Kind::Plain);
+    }
+
+    #[test]
+    fn scheduled_programs_with_groups_stages_and_editors_do_what_the_specification_says() {
+        run_scheduled(Kind::Mixed);
+    }
+
+    fn run_scheduled(kind: Kind) {
         if let Some(schedule) = setting::<String>("RINGBUS_PROGRAMS_SCHEDULE") {
-            let program =
-                tree(setting("RINGBUS_PROGRAMS_SEED").expect("a schedule is of a seed")).current();
+            let seed = setting("RINGBUS_PROGRAMS_SEED").expect("a schedule is of a seed");
+            let program = tree(kind, seed).current();
             shuttle::replay(move || assert_eq!(run(&program), Ok(())), &schedule);
             return;
         }
@@ -234,7 +282,7 @@ mod scheduled {
             }
             None
         };
-        let programs = run_programs(fails, 1);
+        let programs = run_programs(kind, fails, 1);
         let schedules = schedules.into_inner();
         println!("{schedules} schedules of {programs} programs");
         assert!(

@@ -7,14 +7,34 @@ mod counting;
 
 #[path = "programs/check.rs"]
 mod check;
+#[path = "programs/check_groups.rs"]
+mod check_groups;
+#[path = "programs/check_stages.rs"]
+mod check_stages;
+#[path = "programs/editor.rs"]
+mod editor;
 #[path = "programs/event.rs"]
 mod event;
+#[path = "programs/group.rs"]
+mod group;
+#[path = "programs/handle.rs"]
+mod handle;
+#[path = "programs/mixed.rs"]
+mod mixed;
 #[path = "programs/program.rs"]
 mod program;
+#[path = "programs/publishing.rs"]
+mod publishing;
 #[path = "programs/record.rs"]
 mod record;
+#[path = "programs/stage.rs"]
+mod stage;
+#[path = "programs/subscriber.rs"]
+mod subscriber;
 #[path = "programs/threads.rs"]
 mod threads;
+#[path = "programs/worker.rs"]
+mod worker;
 #[path = "programs/world.rs"]
 mod world;
 
@@ -236,7 +256,11 @@ fn run_programs(round: u64) {
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
         let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-        let program = program::program(2..=3, 30, false)
+        let program = match seed % 2 {
+            0 => program::program(2..=3, 30, false).boxed(),
+            _ => mixed::mixed(2..=3, 30, false).boxed(),
+        };
+        let program = program
             .new_tree(&mut runner)
             .expect("nothing is filtered out")
             .current();

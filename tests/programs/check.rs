@@ -4,26 +4,28 @@ use std::collections::{HashMap, HashSet};
 
 use ringbus::Overflow;
 
+use super::check_groups;
+use super::check_stages::Places;
 use super::record::{Attempt, Membership, Numbers, Outcome, Record, Sighting, Told, Why};
 
 /// What is known of an event's place in the log. Mostly the receipt tells it; where a batch has gaps, or a panic
 /// took the receipt away, those who saw the event tell it, or else it is somewhere from `low` to `high`.
 #[derive(Clone, Copy, Debug)]
-struct Entry {
-    id: u64,
-    low: u64,
-    high: u64,
+pub(crate) struct Entry {
+    pub(crate) id: u64,
+    pub(crate) low: u64,
+    pub(crate) high: u64,
     /// It was published; otherwise perhaps.
-    sure: bool,
+    pub(crate) sure: bool,
     /// It went to the dead letters, as nobody listened, and no subscriber is to see it.
-    dead: bool,
-    attempt: usize,
+    pub(crate) dead: bool,
+    pub(crate) attempt: usize,
 }
 
 /// Every event that was published, or perhaps was, in the order of the topic as far as it is known.
-struct Log<'a> {
+pub(crate) struct Log<'a> {
     record: &'a Record,
-    entries: Vec<Entry>,
+    pub(crate) entries: Vec<Entry>,
     of_id: HashMap<u64, usize>,
 }
 
@@ -34,7 +36,7 @@ struct Count {
     most: u64,
 }
 
-type Verdict = Result<(), String>;
+pub(crate) type Verdict = Result<(), String>;
 
 macro_rules! demand {
     ($holds:expr, $($claim:tt)+) => {
@@ -43,6 +45,7 @@ macro_rules! demand {
         }
     };
 }
+pub(crate) use demand;
 
 /// Whether the record is one of a topic that does what it promises; says what is wrong otherwise.
 pub(crate) fn check(record: &Record) -> Verdict {
@@ -54,11 +57,14 @@ pub(crate) fn check(record: &Record) -> Verdict {
     log.check_order()?;
     log.check_times()?;
     log.check_closes()?;
+    let places = Places::of(record, &log);
     for (number, member) in record.members.iter().enumerate() {
-        Replay::new(&log, member)
+        Replay::new(&log, &places, member)
             .run()
             .map_err(|claim| format!("subscriber {number} ({:?}): {claim}", member.overflow))?;
     }
+    places.check(record)?;
+    check_groups::check(record, &log, &places)?;
     log.check_published()?;
     log.check_letters()?;
     log.check_shown()?;
@@ -202,7 +208,7 @@ impl<'a> Log<'a> {
             .collect();
     }
 
-    fn entry(&self, id: u64) -> Result<Entry, String> {
+    pub(crate) fn entry(&self, id: u64) -> Result<Entry, String> {
         match self.of_id.get(&id) {
             Some(&index) => Ok(self.entries[index]),
             None => Err(format!("event {id} is seen, and was never published")),
@@ -225,7 +231,12 @@ impl<'a> Log<'a> {
             _ => None,
         });
         let letters = self.record.letters.iter();
+        let grouped = self.record.grouped().filter_map(|(_, showing)| {
+            let (sequence, _) = showing.told?;
+            Some((showing.id, sequence))
+        });
         let told: Vec<_> = told
+            .chain(grouped)
             .chain(letters.map(|letter| (letter.id, letter.sequence)))
             .collect();
         for (id, sequence) in told {
@@ -365,6 +376,9 @@ impl<'a> Log<'a> {
                     && !span.is_before(&member.opened)
                     && !member.left.is_before(span)
             });
+            let grouped = self.record.colleagues.iter().any(|colleague| {
+                !span.is_before(&colleague.opened) && !colleague.left.is_before(span)
+            });
             let joining = self
                 .record
                 .refused_joins
@@ -381,7 +395,7 @@ impl<'a> Log<'a> {
                 .iter()
                 .any(|other| other.span != *span && other.span.overlaps(span));
             demand!(
-                lossless || joining || others,
+                lossless || grouped || joining || others,
                 "event {:?} was refused as there was no room, and nobody was in the way",
                 attempt.events
             );
@@ -433,14 +447,23 @@ impl<'a> Log<'a> {
                     .any(|sighting| consumes(sighting) == Some(id));
                 (member.overflow, seen)
             });
+            let of_group = |group: usize| {
+                let mut shown = self.record.grouped();
+                shown.any(|(of, showing)| of == group && showing.id == id)
+            };
+            let mut groups = (0..self.record.groups.len())
+                .map(|group| (self.record.groups[group].terms.lossy, of_group(group)));
             if letter.missed {
+                let by_group = groups.any(|(lossy, shown)| lossy && !shown);
                 demand!(
-                    consumed.any(|(overflow, seen)| overflow == Overflow::DropOldest && !seen),
+                    by_group
+                        || consumed
+                            .any(|(overflow, seen)| overflow == Overflow::DropOldest && !seen),
                     "event {id} went to the letters, and nobody missed it"
                 );
             } else {
                 demand!(
-                    consumed.all(|(_, seen)| !seen),
+                    consumed.all(|(_, seen)| !seen) && groups.all(|(_, shown)| !shown),
                     "event {id} went to the letters, and somebody heard it"
                 );
             }
@@ -478,7 +501,7 @@ impl<'a> Log<'a> {
 }
 
 /// The event that a subscriber was done with then.
-fn consumes(sighting: &Sighting) -> Option<u64> {
+pub(crate) fn consumes(sighting: &Sighting) -> Option<u64> {
     match *sighting {
         Sighting::Seen { id, .. }
         | Sighting::Refused(id)
@@ -491,6 +514,7 @@ fn consumes(sighting: &Sighting) -> Option<u64> {
 /// One subscriber's way through the log.
 struct Replay<'a> {
     log: &'a Log<'a>,
+    places: &'a Places<'a>,
     member: &'a Membership,
     /// The place of the last event that it was done with; before its first, where it may have started.
     at: (u64, u64),
@@ -513,9 +537,10 @@ struct Replay<'a> {
 const NOBODY: u64 = u64::MAX;
 
 impl<'a> Replay<'a> {
-    fn new(log: &'a Log<'a>, member: &'a Membership) -> Self {
+    fn new(log: &'a Log<'a>, places: &'a Places<'a>, member: &'a Membership) -> Self {
         Self {
             log,
+            places,
             member,
             at: Self::start(log, member),
             at_id: NOBODY,
@@ -720,7 +745,7 @@ impl<'a> Replay<'a> {
                 self.disconnected = true;
                 Ok(())
             }
-            Sighting::Ended => Ok(()),
+            Sighting::Ended | Sighting::WouldDeadlock => Ok(()),
             Sighting::Closed => self.check_closed(),
             Sighting::Numbers { numbers, at_rest } => self.check_numbers(numbers, at_rest),
         }
@@ -742,7 +767,12 @@ impl<'a> Replay<'a> {
                 NOBODY => entry.low >= self.at.1,
                 _ => entry.low > self.at.1,
             };
-            entry.sure && !entry.dead && comes && attempts[entry.attempt].span.is_before(span)
+            let after = &self.member.place.after;
+            entry.sure
+                && !entry.dead
+                && comes
+                && attempts[entry.attempt].span.is_before(span)
+                && self.places.have_passed(entry.id, after, span)
         });
         match waiting {
             Some(entry) if !seen_any_filter => Err(format!(

@@ -18,6 +18,7 @@ pub(crate) enum Planned {
     Iterator,
     Build,
     Observer,
+    Key,
 }
 
 /// Panics, past the hook that would print it.
@@ -66,11 +67,18 @@ impl Yard {
     }
 }
 
+/// What an editor of this number makes of a trail.
+pub(crate) fn edited(trail: u64, editor: u64) -> u64 {
+    trail << 3 | (editor + 1)
+}
+
 #[derive(Debug)]
 pub(crate) struct Event {
     id: u64,
     /// The same number, somewhere else in memory.
     mirror: Box<u64>,
+    /// The editors that have changed it, one octal digit each, and the same again.
+    trail: (u64, Box<u64>),
     nature: Nature,
     /// How often it was dropped; `None` for a clone.
     dropped: Option<Arc<AtomicU32>>,
@@ -84,6 +92,7 @@ impl Event {
         let event = Self {
             id,
             mirror: Box::new(!id),
+            trail: (0, Box::new(0)),
             nature,
             dropped: Some(Arc::clone(&dropped)),
             yard: Arc::clone(yard),
@@ -95,6 +104,19 @@ impl Event {
     pub(crate) fn id(&self) -> u64 {
         assert_eq!(*self.mirror, !self.id, "an event is whole");
         self.id
+    }
+
+    /// What the editors have left in it, if it is whole.
+    pub(crate) fn trail(&self) -> u64 {
+        assert_eq!(self.trail.0, *self.trail.1, "an event is edited as a whole");
+        self.trail.0
+    }
+
+    /// Has an editor of this number change it.
+    pub(crate) fn edit(&mut self, editor: u64) {
+        let trail = edited(self.trail(), editor);
+        self.trail.0 = trail;
+        *self.trail.1 = trail;
     }
 
     pub(crate) fn nature(&self) -> Nature {
@@ -117,6 +139,7 @@ impl Clone for Event {
         Self {
             id: self.id,
             mirror: self.mirror.clone(),
+            trail: self.trail.clone(),
             nature: Nature::Plain,
             dropped: None,
             yard: Arc::clone(&self.yard),

@@ -4,10 +4,11 @@ use ringbus::Overflow;
 
 use super::check::check;
 use super::record::{
-    Attempt, Facts, Letter, MAIN, Membership, Numbers, Outcome, Record, Sighting, Span, Told, Why,
+    Attempt, Facts, Letter, MAIN, Membership, Numbers, Outcome, Place, Record, Sighting, Span,
+    Told, Why,
 };
 
-fn span(thread: usize, index: usize, begin: u64) -> Span {
+pub(crate) fn span(thread: usize, index: usize, begin: u64) -> Span {
     Span {
         thread,
         index,
@@ -16,7 +17,7 @@ fn span(thread: usize, index: usize, begin: u64) -> Span {
     }
 }
 
-fn after_all() -> Span {
+pub(crate) fn after_all() -> Span {
     Span {
         thread: MAIN,
         index: 0,
@@ -25,7 +26,7 @@ fn after_all() -> Span {
     }
 }
 
-fn before_all() -> Span {
+pub(crate) fn before_all() -> Span {
     Span {
         thread: MAIN,
         index: 0,
@@ -34,7 +35,13 @@ fn before_all() -> Span {
     }
 }
 
-fn published(thread: usize, index: usize, begin: u64, events: &[u64], first: u64) -> Attempt {
+pub(crate) fn published(
+    thread: usize,
+    index: usize,
+    begin: u64,
+    events: &[u64],
+    first: u64,
+) -> Attempt {
     Attempt {
         span: span(thread, index, begin),
         events: events.to_vec(),
@@ -45,7 +52,7 @@ fn published(thread: usize, index: usize, begin: u64, events: &[u64], first: u64
     }
 }
 
-fn seen(id: u64, sequence: u64, missed: u64) -> Sighting {
+pub(crate) fn seen(id: u64, sequence: u64, missed: u64) -> Sighting {
     Sighting::Seen {
         id,
         sequence: Some(sequence),
@@ -53,7 +60,7 @@ fn seen(id: u64, sequence: u64, missed: u64) -> Sighting {
     }
 }
 
-fn numbers(delivered: u64, filtered: u64, missed: u64) -> Sighting {
+pub(crate) fn numbers(delivered: u64, filtered: u64, missed: u64) -> Sighting {
     Sighting::Numbers {
         numbers: Numbers {
             published: delivered + filtered + missed,
@@ -66,7 +73,7 @@ fn numbers(delivered: u64, filtered: u64, missed: u64) -> Sighting {
     }
 }
 
-fn member(overflow: Overflow, sightings: Vec<Sighting>) -> Membership {
+pub(crate) fn member(overflow: Overflow, sightings: Vec<Sighting>) -> Membership {
     Membership {
         overflow,
         opened: before_all(),
@@ -74,6 +81,7 @@ fn member(overflow: Overflow, sightings: Vec<Sighting>) -> Membership {
         position: 10,
         left: after_all(),
         sightings,
+        place: Place::default(),
     }
 }
 
@@ -164,6 +172,8 @@ fn honest() -> Record {
                 ],
             ),
         ],
+        groups: Vec::new(),
+        colleagues: Vec::new(),
         refused_joins: Vec::new(),
         closes: vec![span(3, 1, 15)],
         letters: vec![Letter {

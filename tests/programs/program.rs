@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use proptest::prelude::*;
-use ringbus::{MAX_SEQUENCE, Overflow};
+use ringbus::{MAX_SEQUENCE, Overflow, Redeliver};
 
 /// A topic, the subscribers that it has before anything runs, and what each thread then does.
 #[derive(Clone, Debug)]
@@ -27,6 +27,31 @@ pub(crate) struct Setup {
     pub(crate) stamped: bool,
     /// How long nothing may happen before the topic is closed from outside.
     pub(crate) patience: u32,
+    /// What subscribers see of each other is noted, as some come after others.
+    pub(crate) staged: bool,
+    pub(crate) editors: usize,
+    pub(crate) groups: Vec<Terms>,
+}
+
+/// What the members of a group have in common.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    pub(crate) lossy: bool,
+    pub(crate) batch: usize,
+    pub(crate) redeliver: Redeliver,
+    pub(crate) keys: Keys,
+    /// It comes after this one of the subscribers that are there before.
+    pub(crate) after: Option<usize>,
+    /// It has a member that nobody reads before the end.
+    pub(crate) kept: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keys {
+    None,
+    Few,
+    /// The function that tells them panics now and then.
+    Touchy,
 }
 
 /// Of these, a topic has one at a time.
@@ -46,6 +71,8 @@ pub(crate) struct Open {
     pub(crate) overflow: Overflow,
     pub(crate) from: From,
     pub(crate) filter: Filter,
+    /// It comes after these of the subscribers that may have others after them.
+    pub(crate) after: [Option<usize>; 2],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +122,8 @@ pub(crate) enum Op {
     /// `publish_with`, of an exclusive publisher; panics if it says so.
     Build(Nature, bool),
     Join(Open),
+    /// Becomes a member of this group.
+    Enrol(usize),
     Read(usize, Way),
     /// Hands a subscriber to whoever takes one.
     Hand(usize),
@@ -125,6 +154,27 @@ pub(crate) enum Way {
     BatchWait(usize, usize),
 }
 
+impl Way {
+    /// Whether it may wait for ever.
+    pub(crate) fn waits(self) -> bool {
+        matches!(
+            self,
+            Self::PollWait(_) | Self::Recv | Self::Iter(_) | Self::BatchWait(..)
+        )
+    }
+
+    /// The same for a while.
+    pub(crate) fn bounded(self) -> Self {
+        match self {
+            Self::PollWait(max) => Self::PollWithin(max, 100),
+            Self::Recv => Self::RecvWithin(100),
+            Self::Iter(max) => Self::TryIter(max),
+            Self::BatchWait(max, take) => Self::Batch(max, take, Then::Return),
+            way => way,
+        }
+    }
+}
+
 /// How the handler of a batch ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Then {
@@ -134,7 +184,7 @@ pub(crate) enum Then {
     Leak,
 }
 
-fn nature() -> impl Strategy<Value = Nature> {
+pub(crate) fn nature() -> impl Strategy<Value = Nature> {
     prop_oneof![
         20 => Just(Nature::Plain),
         1 => Just(Nature::Bomb),
@@ -144,7 +194,7 @@ fn nature() -> impl Strategy<Value = Nature> {
     ]
 }
 
-fn how() -> impl Strategy<Value = How> {
+pub(crate) fn how() -> impl Strategy<Value = How> {
     prop_oneof![
         3 => Just(How::Try),
         3 => Just(How::Block),
@@ -152,7 +202,7 @@ fn how() -> impl Strategy<Value = How> {
     ]
 }
 
-fn overflow() -> impl Strategy<Value = Overflow> {
+pub(crate) fn overflow() -> impl Strategy<Value = Overflow> {
     prop_oneof![
         2 => Just(Overflow::Block),
         1 => Just(Overflow::DropOldest),
@@ -178,11 +228,12 @@ fn filter() -> impl Strategy<Value = Filter> {
     ]
 }
 
-fn open() -> impl Strategy<Value = Open> {
+pub(crate) fn open() -> impl Strategy<Value = Open> {
     (overflow(), from(), filter()).prop_map(|(overflow, from, filter)| Open {
         overflow,
         from,
         filter,
+        after: [None, None],
     })
 }
 
@@ -194,7 +245,7 @@ fn then() -> impl Strategy<Value = Then> {
     ]
 }
 
-fn way() -> impl Strategy<Value = Way> {
+pub(crate) fn way() -> impl Strategy<Value = Way> {
     prop_oneof![
         6 => (0..8_usize, prop::option::weighted(0.15, 1..4_usize))
             .prop_map(|(max, panics)| Way::Poll(max, panics)),
@@ -211,7 +262,7 @@ fn way() -> impl Strategy<Value = Way> {
     ]
 }
 
-fn op() -> impl Strategy<Value = Op> {
+pub(crate) fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         30 => (nature(), how()).prop_map(|(nature, how)| Op::Publish(nature, how)),
         3 => (prop::collection::vec(nature(), 8..40), how())
@@ -232,7 +283,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-fn setup() -> impl Strategy<Value = Setup> {
+pub(crate) fn setup() -> impl Strategy<Value = Setup> {
     let first = prop_oneof![
         4 => Just(0),
         1 => 0..1000_u64,
@@ -282,9 +333,23 @@ fn setup() -> impl Strategy<Value = Setup> {
                     observed,
                     stamped,
                     patience,
+                    staged: false,
+                    editors: 0,
+                    groups: Vec::new(),
                 }
             },
         )
+}
+
+/// Leaves everything that was to be leaked, if nothing may be.
+pub(crate) fn leak(mut threads: Vec<Vec<Op>>, leaks: bool) -> Vec<Vec<Op>> {
+    for op in threads.iter_mut().flatten() {
+        match *op {
+            Op::Forget(who) if !leaks => *op = Op::Leave(who),
+            _ => {}
+        }
+    }
+    threads
 }
 
 /// Programs of so many threads, of which each does at most so many things; some leak subscribers, if they may.
@@ -296,19 +361,10 @@ pub(crate) fn program(
     let threads = prop::collection::vec(prop::collection::vec(op(), 1..=most), threads);
     let leaks = prop::bool::weighted(0.03);
     (setup(), prop::collection::vec(open(), 0..4), threads, leaks).prop_map(
-        move |(setup, before, mut threads, leaks)| {
-            let leaves = !(may_leak && leaks);
-            for op in threads.iter_mut().flatten() {
-                match *op {
-                    Op::Forget(who) if leaves => *op = Op::Leave(who),
-                    _ => {}
-                }
-            }
-            Program {
-                setup,
-                before,
-                threads,
-            }
+        move |(setup, before, threads, leaks)| Program {
+            setup,
+            before,
+            threads: leak(threads, may_leak && leaks),
         },
     )
 }

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use ringbus::Overflow;
+use ringbus::{Meta, Overflow};
+
+use super::program::Terms;
 
 /// The thread that runs the program, before and after its threads.
 pub(crate) const MAIN: usize = usize::MAX;
@@ -18,10 +20,34 @@ pub(crate) struct Span {
     pub(crate) end: u64,
 }
 
+impl Record {
+    /// What members of groups were shown, with the numbers of the groups.
+    pub(crate) fn grouped(&self) -> impl Iterator<Item = (usize, &Showing)> {
+        self.colleagues.iter().flat_map(|colleague| {
+            let calls = colleague.calls.iter();
+            calls.flat_map(|call| call.shown.iter().map(|showing| (colleague.group, showing)))
+        })
+    }
+}
+
+impl Sighting {
+    pub(crate) fn seen(id: u64, meta: Meta) -> Self {
+        Self::Seen {
+            id,
+            sequence: Some(meta.sequence),
+            missed: Told::Exactly(meta.missed),
+        }
+    }
+}
+
 impl Span {
     /// Whether this one had ended when the other began.
     pub(crate) fn is_before(&self, other: &Self) -> bool {
         self.end < other.begin || self.thread == other.thread && self.index < other.index
+    }
+
+    pub(crate) fn is_after_all(&self) -> bool {
+        self.begin == u64::MAX
     }
 
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
@@ -35,6 +61,8 @@ pub(crate) struct Record {
     /// In each thread's order.
     pub(crate) attempts: Vec<Attempt>,
     pub(crate) members: Vec<Membership>,
+    pub(crate) groups: Vec<Group>,
+    pub(crate) colleagues: Vec<Colleague>,
     /// Joins that were refused.
     pub(crate) refused_joins: Vec<Span>,
     pub(crate) closes: Vec<Span>,
@@ -100,6 +128,110 @@ pub(crate) struct Membership {
     pub(crate) position: u64,
     pub(crate) left: Span,
     pub(crate) sightings: Vec<Sighting>,
+    pub(crate) place: Place,
+}
+
+/// What is known of a subscriber, or an editor, among those before and behind it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Place {
+    /// Its number among all of them.
+    pub(crate) number: usize,
+    /// Those that it comes after, directly or by way of others.
+    pub(crate) after: Vec<usize>,
+    /// Its number among the editors.
+    pub(crate) editor: Option<u64>,
+    /// Its calls that read.
+    pub(crate) calls: Vec<Span>,
+    pub(crate) glances: Vec<Glance>,
+}
+
+/// What was seen with an event.
+#[derive(Clone, Debug)]
+pub(crate) struct Glance {
+    pub(crate) id: u64,
+    /// The call that read it.
+    pub(crate) call: usize,
+    /// How many events it had looked at before, by a count that those behind it can see; `None` for a clone, of
+    /// which it is known too late.
+    pub(crate) turn: Option<u64>,
+    pub(crate) sight: Sight,
+    /// What it left, as an editor.
+    pub(crate) left: u64,
+}
+
+/// What one that comes after others saw of them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sight {
+    /// The counts of those that it comes after.
+    pub(crate) ahead: Vec<u64>,
+    /// What the editors have left in the event; `None` if nobody could look.
+    pub(crate) trail: Option<u64>,
+}
+
+/// A group, and what it said of itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub(crate) terms: Terms,
+    /// The subscribers and editors that it comes after.
+    pub(crate) after: Vec<usize>,
+    /// The events that were reported as abandoned.
+    pub(crate) reports: Vec<u64>,
+    /// When nobody publishes or reads any more, before and after the rest was read.
+    pub(crate) numbers: Vec<GroupNumbers>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GroupNumbers {
+    pub(crate) published: u64,
+    pub(crate) delivered: u64,
+    pub(crate) missed: u64,
+    pub(crate) pending: u64,
+    pub(crate) redelivered: u64,
+    pub(crate) abandoned: u64,
+}
+
+/// One member of a group.
+#[derive(Clone, Debug)]
+pub(crate) struct Colleague {
+    pub(crate) group: usize,
+    pub(crate) opened: Span,
+    pub(crate) left: Span,
+    pub(crate) calls: Vec<Call>,
+}
+
+/// A call of a group's member.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) span: Span,
+    /// The most that it was to be shown.
+    pub(crate) most: usize,
+    pub(crate) shown: Vec<Showing>,
+    pub(crate) answer: Answer,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Shown,
+    Nothing,
+    Missed(u64),
+    Closed,
+    /// A panic came through.
+    Blew,
+    WouldDeadlock,
+}
+
+/// An event that a member of a group was shown.
+#[derive(Clone, Debug)]
+pub(crate) struct Showing {
+    pub(crate) id: u64,
+    /// Its sequence, and whether it was shown before; not told with a clone.
+    pub(crate) told: Option<(u64, bool)>,
+    pub(crate) missed: u64,
+    /// No panic ended it.
+    pub(crate) done: bool,
+    /// The counts of its key when the handler began and ended, which only handlers of that key move.
+    pub(crate) turns: Option<(u64, u64)>,
+    pub(crate) sight: Sight,
 }
 
 /// One thing that a subscriber was shown or told.
@@ -127,6 +259,8 @@ pub(crate) enum Sighting {
     Disconnected(u64),
     /// An iterator ended, which may have been told anything.
     Ended,
+    /// Only this thread could have let the next event through.
+    WouldDeadlock,
     Closed,
     /// Its numbers; those of a topic at rest add up.
     Numbers {

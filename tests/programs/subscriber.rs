@@ -1,5 +1,6 @@
 //! Reading as a subscriber in all ways.
 
+use std::cell::Cell;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -10,11 +11,13 @@ use ringbus::{
 };
 
 use super::event::{Event, Planned, blow, caught};
+use super::handle::Handle;
 use super::program::{Filter, From, Open, Then, Way};
-use super::record::{MAIN, Membership, Sighting, Span, Told};
+use super::record::{Glance, Membership, Place, Sighting, Told};
+use super::stage::Eyes;
 use super::threads;
 use super::worker::Worker;
-use super::world::{MOST_THREADS, lock};
+use super::world::{MOST_THREADS, after_all, lock};
 
 /// A subscriber, and what it has seen.
 pub(crate) struct Member {
@@ -27,23 +30,56 @@ pub(crate) struct Member {
 /// With a filter, which sees events too, the log is behind a lock; without, no lock hides a missing barrier.
 #[derive(Default)]
 pub(crate) struct Log {
-    seen: Vec<Sighting>,
-    filtered: Option<Arc<Mutex<Vec<Sighting>>>>,
+    seen: Seen,
+    filtered: Option<Arc<Mutex<Seen>>>,
+    eyes: Option<Eyes>,
+}
+
+#[derive(Default)]
+struct Seen {
+    sightings: Vec<Sighting>,
+    glances: Vec<Glance>,
+}
+
+impl Seen {
+    fn note(&mut self, sighting: Sighting, glance: Option<Glance>) {
+        self.sightings.push(sighting);
+        self.glances.extend(glance);
+    }
 }
 
 impl Log {
     pub(crate) fn push(&mut self, sighting: Sighting) {
+        self.note(sighting, None);
+    }
+
+    fn note(&mut self, sighting: Sighting, glance: Option<Glance>) {
         match &self.filtered {
-            None => self.seen.push(sighting),
-            Some(seen) => lock(seen).push(sighting),
+            None => self.seen.note(sighting, glance),
+            Some(seen) => lock(seen).note(sighting, glance),
         }
     }
 
-    pub(crate) fn take(self) -> Vec<Sighting> {
-        match self.filtered {
+    /// Notes an event that is being shown.
+    fn see(&mut self, event: &Event, meta: Meta) {
+        let glance = self.eyes.as_ref().map(|eyes| eyes.glance(event));
+        self.note(Sighting::seen(event.id(), meta), glance);
+    }
+
+    /// Notes a clone that was received.
+    fn receive(&mut self, event: &Event, sighting: Sighting) {
+        let glance = self.eyes.as_ref().map(|eyes| eyes.glance_late(event));
+        self.note(sighting, glance);
+    }
+
+    /// Hands over what was seen.
+    fn end(self, membership: &mut Membership) {
+        let seen = match self.filtered {
             None => self.seen,
-            Some(seen) => std::mem::take(&mut lock(&seen)),
-        }
+            Some(seen) => std::mem::take(&mut *lock(&seen)),
+        };
+        membership.sightings = seen.sightings;
+        membership.place.glances = seen.glances;
     }
 }
 
@@ -59,6 +95,21 @@ impl Worker {
             From::Behind(events) => Start::From(self.last_sequence.saturating_sub(events)),
         };
         let mut log = Log::default();
+        let mut place = Place::default();
+        let mut stages = Vec::new();
+        if self.common.staged {
+            let before = self.common.standings.before(&open.after);
+            place.number = self
+                .common
+                .standings
+                .add(&name, before.after.clone(), self.thread);
+            place.after = before.after;
+            stages = before.stages;
+            log.eyes = Some(Eyes::new(
+                self.common.standings.turns(place.number),
+                before.ahead,
+            ));
+        }
         let mut builder = topic
             .subscriber()
             .name(&name)
@@ -67,7 +118,12 @@ impl Worker {
         if open.filter != Filter::None {
             let seen = Arc::default();
             log.filtered = Some(Arc::clone(&seen));
-            builder = builder.filter(move |event: &Event| passes(open.filter, event, &seen));
+            let eyes = log.eyes.clone();
+            builder = builder
+                .filter(move |event: &Event| passes(open.filter, event, &seen, eyes.as_ref()));
+        }
+        for stage in &stages {
+            builder = builder.after(&**stage);
         }
         let subscriber = match builder.open() {
             Ok(subscriber) => subscriber,
@@ -90,7 +146,12 @@ impl Worker {
             .common
             .numbers(&name)
             .expect("a subscriber is on the list");
-        self.members.push(Member {
+        if self.common.staged && open.overflow == Overflow::Block {
+            self.common
+                .standings
+                .offer(place.number, subscriber.stage());
+        }
+        self.handles.push(Handle::Subscriber(Member {
             name,
             subscriber,
             log,
@@ -99,15 +160,11 @@ impl Worker {
                 opened,
                 from_now: start == Start::Now,
                 position,
-                left: Span {
-                    thread: MAIN,
-                    index: usize::MAX,
-                    begin: u64::MAX,
-                    end: u64::MAX,
-                },
+                left: after_all(),
                 sightings: Vec::new(),
+                place,
             },
-        });
+        }));
     }
 
     pub(crate) fn leave(&mut self, member: Member) {
@@ -117,31 +174,54 @@ impl Worker {
             mut log,
             mut membership,
         } = member;
+        let at_rest = self.is_at_rest();
         match self.common.numbers(&name) {
-            Some((numbers, _)) => log.push(Sighting::Numbers {
-                numbers,
-                at_rest: false,
-            }),
-            None => self.record.check(false, "a subscriber is on the list"),
+            Some((numbers, _)) => log.push(Sighting::Numbers { numbers, at_rest }),
+            // One that was disconnected goes from the list.
+            None => self.record.check(at_rest, "a subscriber is on the list"),
         }
         drop(subscriber);
-        membership.left = self.span();
-        membership.sightings = log.take();
+        if !at_rest {
+            membership.left = self.span();
+        }
+        log.end(&mut membership);
+        self.record.members.push(membership);
+    }
+
+    /// Leaks a subscriber, unless others come after it.
+    pub(crate) fn forget(&mut self, member: Member) {
+        if self.common.staged
+            && !self
+                .common
+                .standings
+                .withdraw(member.membership.place.number)
+        {
+            return self.leave(member);
+        }
+        self.common.leaked.store(true, Ordering::Relaxed);
+        let mut membership = member.membership;
+        std::mem::forget(member.subscriber);
+        member.log.end(&mut membership);
         self.record.members.push(membership);
     }
 }
 
 /// What a filter says of an event. A refusal and a panic are written down; what passes is shown next.
-fn passes(filter: Filter, event: &Event, seen: &Mutex<Vec<Sighting>>) -> bool {
+fn passes(filter: Filter, event: &Event, seen: &Mutex<Seen>, eyes: Option<&Eyes>) -> bool {
     let id = event.id();
     let number = id / MOST_THREADS;
-    if filter == Filter::Touchy && number % 5 == 4 {
-        lock(seen).push(Sighting::FilterBlew(id));
-        blow(Planned::Filter);
-    }
+    let blows = filter == Filter::Touchy && number % 5 == 4;
     let passes = number % 3 != 2;
-    if !passes {
-        lock(seen).push(Sighting::Refused(id));
+    if blows || !passes {
+        let sighting = match blows {
+            true => Sighting::FilterBlew(id),
+            false => Sighting::Refused(id),
+        };
+        let glance = eyes.map(|eyes| eyes.glance(event));
+        lock(seen).note(sighting, glance);
+    }
+    if blows {
+        blow(Planned::Filter);
     }
     passes
 }
@@ -149,28 +229,23 @@ fn passes(filter: Filter, event: &Event, seen: &Mutex<Vec<Sighting>>) -> bool {
 impl Member {
     pub(crate) fn is_told_closed(&self) -> bool {
         let last = match &self.log.filtered {
-            None => self.log.seen.last().copied(),
-            Some(seen) => lock(seen).last().copied(),
+            None => self.log.seen.sightings.last().copied(),
+            Some(seen) => lock(seen).sightings.last().copied(),
         };
         last == Some(Sighting::Closed)
-    }
-
-    fn see(log: &mut Log, event: &Event, meta: Meta) {
-        log.push(Sighting::Seen {
-            id: event.id(),
-            sequence: Some(meta.sequence),
-            missed: Told::Exactly(meta.missed),
-        });
     }
 
     fn end(&mut self, error: PollError, worker: &mut Worker) {
         match error {
             PollError::Closed => self.log.push(Sighting::Closed),
             PollError::Disconnected(missed) => self.log.push(Sighting::Disconnected(missed)),
-            error => worker
-                .record
-                .check(false, &format!("{error}, without stages")),
+            _ => self.waited_for_itself(worker),
         }
+    }
+
+    fn waited_for_itself(&mut self, worker: &mut Worker) {
+        worker.note_own_wait(&self.membership.place.after);
+        self.log.push(Sighting::WouldDeadlock);
     }
 
     fn nothing(&mut self, worker: &Worker) {
@@ -182,6 +257,7 @@ impl Member {
             let timeout = Duration::from_micros(if threads::TIME_PASSES { micros } else { 0 });
             Instant::now() + timeout
         };
+        let itself = Cell::new(false);
         let Self {
             subscriber, log, ..
         } = self;
@@ -190,7 +266,7 @@ impl Member {
                 let mut shown = 0;
                 let result = caught(|| {
                     subscriber.poll(max, |event, meta| {
-                        Self::see(log, event, meta);
+                        log.see(event, meta);
                         shown += 1;
                         if panics_at == Some(shown) {
                             blow(Planned::Handler);
@@ -203,7 +279,7 @@ impl Member {
                 let mut shown = 0;
                 let result = caught(|| {
                     subscriber.poll_wait(max, |event, meta| {
-                        Self::see(log, event, meta);
+                        log.see(event, meta);
                         shown += 1;
                     })
                 });
@@ -216,7 +292,7 @@ impl Member {
                 let mut shown = 0;
                 let result = caught(|| {
                     subscriber.poll_deadline(max, within(micros), |event, meta| {
-                        Self::see(log, event, meta);
+                        log.see(event, meta);
                         shown += 1;
                     })
                 });
@@ -232,9 +308,16 @@ impl Member {
                         RecvError::Closed => TryRecvError::Closed,
                         RecvError::Missed(missed) => TryRecvError::Missed(missed),
                         RecvError::Disconnected(missed) => TryRecvError::Disconnected(missed),
-                        error => panic!("{error}, without stages"),
+                        _ => {
+                            itself.set(true);
+                            TryRecvError::Empty
+                        }
                     })
                 });
+                if itself.get() {
+                    self.waited_for_itself(worker);
+                    return self.end_call(worker);
+                }
                 worker.record.check(
                     !matches!(answer, Ok(Err(TryRecvError::Empty))),
                     "a recv has an event or a reason",
@@ -252,24 +335,35 @@ impl Member {
                             RecvTimeoutError::Disconnected(missed) => {
                                 TryRecvError::Disconnected(missed)
                             }
-                            error => panic!("{error}, without stages"),
+                            _ => {
+                                itself.set(true);
+                                TryRecvError::Empty
+                            }
                         })
                 });
+                if itself.get() {
+                    self.waited_for_itself(worker);
+                    return self.end_call(worker);
+                }
                 self.after_recv(answer, worker);
             }
             Way::Iter(max) => {
                 for _ in 0..max {
                     let answer = caught(|| self.subscriber.iter().next());
-                    if !self.after_next(answer) {
-                        break;
+                    let goes_on = self.after_next(answer);
+                    self.end_call(worker);
+                    if !goes_on {
+                        return;
                     }
                 }
             }
             Way::TryIter(max) => {
                 for _ in 0..max {
                     let answer = caught(|| self.subscriber.try_iter().next());
-                    if !self.after_next(answer) {
-                        break;
+                    let goes_on = self.after_next(answer);
+                    self.end_call(worker);
+                    if !goes_on {
+                        return;
                     }
                 }
             }
@@ -284,7 +378,7 @@ impl Member {
                 let result = caught(|| {
                     subscriber.poll_batch(max, |mut batch| {
                         for (event, meta) in batch.by_ref().take(take) {
-                            Self::see(log, event, meta);
+                            log.see(event, meta);
                         }
                         match then {
                             Then::Return => {}
@@ -308,7 +402,7 @@ impl Member {
                 let result = caught(|| {
                     subscriber.poll_batch_wait(max, |mut batch| {
                         for (event, meta) in batch.by_ref().take(take) {
-                            Self::see(log, event, meta);
+                            log.see(event, meta);
                         }
                     })
                 });
@@ -317,6 +411,18 @@ impl Member {
                 }
             }
         }
+        self.end_call(worker);
+    }
+
+    fn end_call(&mut self, worker: &Worker) {
+        if let Some(eyes) = &self.log.eyes {
+            self.membership.place.calls.push(worker.span());
+            eyes.next_call();
+        }
+    }
+
+    pub(crate) fn is_lossless(&self) -> bool {
+        self.membership.overflow == Overflow::Block
     }
 
     fn after_poll(
@@ -353,11 +459,14 @@ impl Member {
             _ => Told::Exactly(0),
         };
         match answer {
-            Ok(Ok(event)) => self.log.push(Sighting::Seen {
-                id: event.id(),
-                sequence: None,
-                missed,
-            }),
+            Ok(Ok(event)) => {
+                let sighting = Sighting::Seen {
+                    id: event.id(),
+                    sequence: None,
+                    missed,
+                };
+                self.log.receive(&event, sighting);
+            }
             Ok(Err(TryRecvError::Empty)) => self.nothing(worker),
             Ok(Err(TryRecvError::Missed(missed))) => self.log.push(Sighting::Missed(missed)),
             Ok(Err(TryRecvError::Disconnected(missed))) => {
@@ -377,7 +486,7 @@ impl Member {
     fn after_next(&mut self, answer: Result<Option<(Event, Meta)>, Planned>) -> bool {
         match answer {
             Ok(Some((event, meta))) => {
-                Self::see(&mut self.log, &event, meta);
+                self.log.receive(&event, Sighting::seen(event.id(), meta));
                 true
             }
             Ok(None) => {

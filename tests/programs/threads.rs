@@ -13,17 +13,21 @@ pub(crate) use thread::yield_now;
 /// Whether time passes. It does not under the scheduler, where timeouts are over at once.
 pub(crate) const TIME_PASSES: bool = cfg!(not(ringbus_shuttle));
 
-/// Runs `works` on a thread each, and `rescue` if nothing happens for a while and they are not done.
+/// Runs `works` on a thread each, `rescue` if they are not done after a while, and after that, while they still
+/// are not, `relieve` again and again.
 pub(crate) fn run<R: Send + 'static>(
     works: Vec<Box<dyn FnOnce() -> R + Send>>,
     patience: u32,
-    rescue: impl FnOnce() + Send + 'static,
+    rescue: impl FnOnce(),
+    relieve: impl Fn(),
 ) -> Vec<thread::Result<R>> {
     let left = Arc::new(AtomicUsize::new(works.len()));
+    let done = Arc::new(AtomicUsize::new(0));
     let threads: Vec<_> = works
         .into_iter()
         .map(|work| {
             let left = Arc::clone(&left);
+            let done = Arc::clone(&done);
             thread::spawn(move || {
                 if TIME_PASSES {
                     // Begin together.
@@ -32,42 +36,71 @@ pub(crate) fn run<R: Send + 'static>(
                         thread::yield_now();
                     }
                 }
+                let _done = Done(done);
                 work()
             })
         })
         .collect();
-    wait(&threads, patience, rescue);
+    if wait(&threads, &done, patience) {
+        rescue();
+        let mut turns = 0;
+        while !are_done(&threads, &done) {
+            step_aside();
+            turns += 1;
+            if turns > 40 {
+                relieve();
+            }
+        }
+    }
     threads.into_iter().map(|thread| thread.join()).collect()
 }
 
-/// Looks after the threads for some milliseconds, then ends what may wait for ever.
+/// Counts a thread that has ended.
+struct Done(Arc<AtomicUsize>);
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Release);
+    }
+}
+
+fn are_done<R>(threads: &[thread::JoinHandle<R>], done: &AtomicUsize) -> bool {
+    done.load(Ordering::Acquire) == threads.len()
+}
+
+/// Looks after the threads for some milliseconds; tells whether they may wait for ever.
 #[cfg(not(ringbus_shuttle))]
-fn wait<R>(
-    threads: &[thread::JoinHandle<R>],
-    patience: u32,
-    rescue: impl FnOnce() + Send + 'static,
-) {
+fn wait<R>(threads: &[thread::JoinHandle<R>], done: &AtomicUsize, patience: u32) -> bool {
     use std::time::{Duration, Instant};
 
-    let are_done = || threads.iter().all(|thread| thread.is_finished());
     let since = Instant::now();
     let patience = Duration::from_micros(500 * (1 + u64::from(patience)));
     while since.elapsed() < patience {
-        if are_done() {
-            return;
+        if are_done(threads, done) {
+            return false;
         }
-        thread::sleep(Duration::from_micros(30));
+        step_aside();
     }
-    rescue();
+    true
+}
+
+#[cfg(not(ringbus_shuttle))]
+fn step_aside() {
+    thread::sleep(std::time::Duration::from_micros(30));
 }
 
 /// Steps aside for a number of turns. When all others are blocked these are over at once.
 #[cfg(ringbus_shuttle)]
-fn wait<R>(_: &[thread::JoinHandle<R>], patience: u32, rescue: impl FnOnce() + Send + 'static) {
+fn wait<R>(_: &[thread::JoinHandle<R>], _: &AtomicUsize, patience: u32) -> bool {
     for _ in 0..200 * (1 + patience) {
-        thread::yield_now();
+        step_aside();
     }
-    rescue();
+    true
+}
+
+#[cfg(ringbus_shuttle)]
+fn step_aside() {
+    thread::yield_now();
 }
 
 /// Whether something stays so for so long that no thread which can run has not.

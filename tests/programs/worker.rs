@@ -2,12 +2,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 
+use super::handle::Handle;
 use super::program::{Op, Then, Way};
 use super::publishing::AnyPublisher;
 use super::record::{MAIN, Record, Sighting, Span};
-use super::subscriber::Member;
 use super::threads;
 use super::world::{Common, Wait, lock, message};
 
@@ -19,7 +19,7 @@ pub(crate) struct Worker {
     pub(crate) thread: usize,
     pub(crate) common: Arc<Common>,
     pub(crate) publisher: Option<AnyPublisher>,
-    pub(crate) members: Vec<Member>,
+    pub(crate) handles: Vec<Handle>,
     pub(crate) record: Record,
     pub(crate) born: Vec<Born>,
     index: usize,
@@ -39,7 +39,7 @@ impl Worker {
             thread,
             common: Arc::clone(common),
             publisher,
-            members: Vec::new(),
+            handles: Vec::new(),
             record: Record::default(),
             born: Vec::new(),
             index: 0,
@@ -49,8 +49,8 @@ impl Worker {
         }
     }
 
-    pub(crate) fn into_parts(self) -> (Record, Vec<Member>, Vec<Born>) {
-        (self.record, self.members, self.born)
+    pub(crate) fn into_parts(self) -> (Record, Vec<Handle>, Vec<Born>) {
+        (self.record, self.handles, self.born)
     }
 
     pub(crate) fn run(mut self, ops: Vec<Op>) -> Self {
@@ -63,10 +63,20 @@ impl Worker {
             }
         }
         self.publisher = None;
+        if self.common.staged {
+            // Or others would wait for what nobody reads.
+            let handles = std::mem::take(&mut self.handles);
+            lock(&self.common.handed).extend(handles);
+        }
         self
     }
 
-    fn begin(&mut self) {
+    /// Whether nobody publishes or reads any more.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.moment == u64::MAX
+    }
+
+    pub(crate) fn begin(&mut self) {
         self.index += 1;
         self.begin = match self.thread {
             MAIN => self.moment,
@@ -93,43 +103,44 @@ impl Worker {
             Op::Batch(natures, how, panics_at) => self.publish_batch(&natures, how, panics_at),
             Op::Build(nature, panics) => self.build(nature, panics),
             Op::Join(open) => self.join(open),
+            Op::Enrol(group) => {
+                let colleague = match self.common.crews().len() {
+                    0 => None,
+                    groups => self.enrol(group % groups),
+                };
+                self.handles.extend(colleague.map(Handle::Colleague));
+            }
             Op::Read(who, way) => {
-                if let Some(mut member) = self.pick(who) {
-                    let waits = matches!(
-                        way,
-                        Way::PollWait(_) | Way::Recv | Way::Iter(_) | Way::BatchWait(..)
-                    );
-                    let waits = waits.then(|| Wait::Event(member.name.clone()));
+                if let Some(mut handle) = self.pick(who) {
+                    let way = self.give_way(&handle, way);
+                    let waits = way.waits().then(|| handle.wait());
                     let common = Arc::clone(&self.common);
                     *lock(&common.waits[self.thread]) = waits;
-                    member.read(way, self);
+                    handle.read(way, self);
                     *lock(&common.waits[self.thread]) = None;
-                    self.members.push(member);
+                    self.handles.push(handle);
                 }
             }
             Op::Hand(who) => {
-                if let Some(member) = self.pick(who) {
-                    lock(&self.common.handed).push(member);
+                if let Some(handle) = self.pick(who) {
+                    lock(&self.common.handed).push(handle);
                 }
             }
             Op::Take => {
                 let taken = lock(&self.common.handed).pop();
-                self.members.extend(taken);
+                self.handles.extend(taken);
             }
             Op::Leave(who) => {
-                if let Some(member) = self.pick(who) {
-                    self.leave(member);
+                if let Some(handle) = self.pick(who) {
+                    handle.leave(self);
                 }
             }
-            Op::Forget(who) => {
-                if let Some(member) = self.pick(who) {
-                    self.common.leaked.store(true, Ordering::Relaxed);
-                    let mut membership = member.membership;
-                    std::mem::forget(member.subscriber);
-                    membership.sightings = member.log.take();
-                    self.record.members.push(membership);
-                }
-            }
+            Op::Forget(who) => match self.pick(who) {
+                Some(Handle::Subscriber(member)) => self.forget(member),
+                Some(Handle::Colleague(colleague)) => colleague.forget(self),
+                Some(handle) => handle.leave(self),
+                None => {}
+            },
             Op::Retire => self.publisher = None,
             Op::Enlist(exclusive) => {
                 // Or an exclusive one would be refused for this very one.
@@ -170,54 +181,91 @@ impl Worker {
         answer
     }
 
-    fn pick(&mut self, who: usize) -> Option<Member> {
-        match self.members.len() {
+    /// Before it waits for others, it lets go of what others may wait for; and if it may be the one that it
+    /// waits for, without having read it, it waits for a while only: it would be told after a second.
+    fn give_way(&mut self, handle: &Handle, way: Way) -> Way {
+        if !self.common.staged {
+            return way;
+        }
+        if let Some(number) = handle.number() {
+            self.common.standings.note_reader(number, self.thread);
+        }
+        let is_follower = !handle.after().is_empty() || matches!(handle, Handle::Colleague(_));
+        if !way.waits() || !is_follower {
+            return way;
+        }
+        if self
+            .common
+            .standings
+            .is_unread_by_its_opener(handle.after(), self.thread)
+        {
+            return way.bounded();
+        }
+        let handles = std::mem::take(&mut self.handles);
+        let (away, kept) = handles.into_iter().partition(Handle::holds_up);
+        self.handles = kept;
+        let away: Vec<_> = away;
+        lock(&self.common.handed).extend(away);
+        way
+    }
+
+    /// It was told that it would wait for itself.
+    pub(crate) fn note_own_wait(&mut self, after: &[usize]) {
+        let fair = self.common.standings.is_of(after, self.thread);
+        self.record.check(
+            fair,
+            "who would wait for itself has read or opened what is in the way",
+        );
+    }
+
+    fn pick(&mut self, who: usize) -> Option<Handle> {
+        match self.handles.len() {
             0 => None,
-            members => Some(self.members.remove(who % members)),
+            handles => Some(self.handles.remove(who % handles)),
         }
     }
     /// Looks at the numbers of those that are left, and reads them to their end.
-    pub(crate) fn finish(&mut self, mut members: Vec<Member>) {
+    pub(crate) fn finish(&mut self, mut handles: Vec<Handle>) -> Vec<Handle> {
         self.moment = u64::MAX;
         self.begin();
-        for member in &mut members {
-            match self.common.numbers(&member.name) {
-                Some((numbers, _)) => member.log.push(Sighting::Numbers {
-                    numbers,
-                    at_rest: true,
-                }),
-                None => self.record.check(false, "a subscriber is on the list"),
+        let common = Arc::clone(&self.common);
+        for handle in &mut handles {
+            match handle {
+                Handle::Subscriber(member) => match common.numbers(&member.name) {
+                    Some((numbers, _)) => member.log.push(Sighting::Numbers {
+                        numbers,
+                        at_rest: true,
+                    }),
+                    None => self.record.check(false, "a subscriber is on the list"),
+                },
+                Handle::Editor(_) | Handle::Colleague(_) => {}
             }
         }
         self.common.topic.close();
-        for (number, mut member) in members.into_iter().enumerate() {
-            // In different ways. None of them waits, and each ends.
-            let ways = [
-                Way::Poll(usize::MAX, None),
-                Way::TryRecv,
-                Way::Poll(2, None),
-                Way::Batch(8, 4, Then::Return),
-            ];
-            for turn in 0.. {
-                member.read(ways[(number + turn / 4) % ways.len()], self);
-                if member.is_told_closed() {
-                    break;
-                }
-                if turn == 2000 {
-                    self.record
-                        .check(false, "a closed topic tells its subscribers so");
-                    break;
+        // In different ways and by turns, as some come after others. None of them waits, and each ends.
+        let ways = [
+            Way::Poll(usize::MAX, None),
+            Way::TryRecv,
+            Way::Poll(2, None),
+            Way::Batch(8, 4, Then::Return),
+        ];
+        for turn in 0.. {
+            let mut open = false;
+            for (number, handle) in handles.iter_mut().enumerate() {
+                if !handle.is_told_closed() {
+                    open = true;
+                    handle.read(ways[(number + turn / 4) % ways.len()], self);
                 }
             }
-            if let Some((numbers, _)) = self.common.numbers(&member.name) {
-                member.log.push(Sighting::Numbers {
-                    numbers,
-                    at_rest: true,
-                });
+            if !open {
+                break;
             }
-            let mut membership = member.membership;
-            membership.sightings = member.log.take();
-            self.record.members.push(membership);
+            if turn == 4000 {
+                self.record
+                    .check(false, "a closed topic tells its subscribers so");
+                break;
+            }
         }
+        handles
     }
 }

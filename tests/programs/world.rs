@@ -2,15 +2,20 @@
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use ringbus::{Bus, DeadLetter, LetterCause, MAX_SEQUENCE, Observer, Overflow, Subscriber, Topic};
+use ringbus::{
+    Bus, DeadLetter, Editor, LetterCause, MAX_SEQUENCE, Observer, Overflow, Subscriber, Topic,
+};
 
+use super::editor::Editing;
 use super::event::{Event, Planned, Yard, blow};
-use super::program::{Extra, Nature, Program};
+use super::group::Crew;
+use super::handle::Handle;
+use super::program::{Extra, Nature, Program, Terms};
 use super::publishing::AnyPublisher;
-use super::record::{Facts, Letter, MAIN, Numbers, Record, Span};
-use super::subscriber::Member;
+use super::record::{Facts, Letter, MAIN, Membership, Numbers, Place, Record, Span};
+use super::stage::{EDITOR, Eyes, Standings};
 use super::threads;
 use super::worker::Worker;
 
@@ -23,7 +28,7 @@ pub(crate) struct Common {
     pub(crate) yard: Arc<Yard>,
     clock: Option<AtomicU64>,
     /// Subscribers that are on their way from one thread to another.
-    pub(crate) handed: Mutex<Vec<Member>>,
+    pub(crate) handed: Mutex<Vec<Handle>>,
     pub(crate) names: AtomicU64,
     pub(crate) leaked: AtomicBool,
     /// Batches are taken out of their iterators before any of them is published.
@@ -31,18 +36,36 @@ pub(crate) struct Common {
     pub(crate) closes: Mutex<Vec<Span>>,
     /// What each thread waits for, if it does.
     pub(crate) waits: Vec<Mutex<Option<Wait>>>,
+    /// Some come after others.
+    pub(crate) staged: bool,
+    pub(crate) standings: Standings,
+    crews: OnceLock<Vec<Crew>>,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) enum Wait {
     /// For an event, with this subscriber.
     Event(String),
+    /// For an event, with this subscriber or editor, which comes after others.
+    Behind(String, Vec<usize>),
+    /// For an event, as a member of this group, which may come after others.
+    Group(usize, Vec<usize>),
     /// For room for so many events.
     Room(usize),
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// When what lasts until the end ends.
+pub(crate) fn after_all() -> Span {
+    Span {
+        thread: MAIN,
+        index: usize::MAX,
+        begin: u64::MAX,
+        end: u64::MAX,
+    }
 }
 
 /// Runs a program on real threads, or on the scheduler's, and tells what was seen.
@@ -64,7 +87,18 @@ pub(crate) fn run(program: &Program) -> Record {
         Extra::MissedLetters => builder.missed_letters_to(&letters),
         Extra::Nothing | Extra::UnheardLetters => builder,
     };
-    let topic = builder.open().expect("the setup is within its bounds");
+    let bounds = "the setup is within its bounds";
+    let (topic, editors) = match setup.editors {
+        0 => (builder.open().expect(bounds), Vec::new()),
+        1 => {
+            let (topic, editors) = builder.open_edited(["e0"]).expect(bounds);
+            (topic, Vec::from(editors))
+        }
+        _ => {
+            let (topic, editors) = builder.open_edited(["e0", "e1"]).expect(bounds);
+            (topic, Vec::from(editors))
+        }
+    };
     if setup.extra == Extra::UnheardLetters {
         topic.dead_letters_to(&letters).expect("letters are open");
     }
@@ -82,6 +116,9 @@ pub(crate) fn run(program: &Program) -> Record {
             || matches!(setup.extra, Extra::MissedLetters | Extra::UnheardLetters),
         closes: Mutex::default(),
         waits: program.threads.iter().map(|_| Mutex::default()).collect(),
+        staged: setup.staged,
+        standings: Standings::default(),
+        crews: OnceLock::new(),
     });
     let mut main = Worker::new(MAIN, &common, None);
     let mut workers: Vec<_> = (0..program.threads.len())
@@ -97,12 +134,23 @@ pub(crate) fn run(program: &Program) -> Record {
             Worker::new(thread, &common, publisher)
         })
         .collect();
+    for (number, editor) in editors.into_iter().enumerate() {
+        let editing = edit(&common, editor, number as u64, setup.first_sequence);
+        let to = number % workers.len();
+        workers[to].handles.push(Handle::Editor(editing));
+    }
     for (number, &open) in program.before.iter().enumerate() {
         main.join(open);
-        let opened = std::mem::take(&mut main.members);
+        let opened = std::mem::take(&mut main.handles);
         let to = number % workers.len();
-        workers[to].members.extend(opened);
+        workers[to].handles.extend(opened);
     }
+    common.form(&setup.groups);
+    let kept = (0..setup.groups.len()).filter(|&group| setup.groups[group].kept);
+    let mut left: Vec<_> = kept
+        .flat_map(|group| main.enrol(group))
+        .map(Handle::Colleague)
+        .collect();
 
     let works = workers
         .into_iter()
@@ -129,9 +177,25 @@ pub(crate) fn run(program: &Program) -> Record {
             });
         }
     };
+    let warden = Arc::new(Mutex::new(Worker::new(MAIN - 1, &common, None)));
+    let relieve = {
+        let warden = Arc::clone(&warden);
+        let common = Arc::clone(&common);
+        move || {
+            // With stages some wait, also after the close, for what nobody reads any more.
+            let handles = match common.staged {
+                true => std::mem::take(&mut *lock(&common.handed)),
+                false => Vec::new(),
+            };
+            for handle in handles {
+                let mut warden = lock(&warden);
+                warden.begin();
+                handle.leave(&mut warden);
+            }
+        }
+    };
     let mut born = Vec::new();
-    let mut left = Vec::new();
-    for answer in threads::run(works, setup.patience, rescue) {
+    for answer in threads::run(works, setup.patience, rescue, relieve) {
         match answer {
             Ok(worker) => {
                 let (record, members, events) = worker.into_parts();
@@ -143,11 +207,22 @@ pub(crate) fn run(program: &Program) -> Record {
         }
     }
     left.append(&mut lock(&common.handed));
+    main.record.add(std::mem::take(&mut lock(&warden).record));
+    drop(warden);
     main.record.failures.extend(lock(&slept).take());
 
     // Nobody publishes or reads now.
     common.yard.disarm();
-    main.finish(left);
+    let numbers = |all: &[Crew]| -> Vec<_> {
+        let numbers = all.iter().map(|crew| crew.numbers(&topic));
+        numbers.collect()
+    };
+    let before = numbers(common.crews());
+    let keepers = main.finish(left);
+    let after = numbers(common.crews());
+    keepers
+        .into_iter()
+        .for_each(|handle| handle.leave(&mut main));
     let (mut record, _, _) = main.into_parts();
     record.published = topic.snapshot().published;
     record.closes = std::mem::take(&mut lock(&common.closes));
@@ -162,6 +237,13 @@ pub(crate) fn run(program: &Program) -> Record {
     record.shown = std::mem::take(&mut lock(&shown));
     record.letters = read_letters(&mut dead);
     let yard = Arc::clone(&common.yard);
+    let mut common = Arc::into_inner(common).expect("the threads have ended");
+    let crews = common.crews.take().unwrap_or_default();
+    record.groups = crews
+        .into_iter()
+        .zip(before.into_iter().zip(after))
+        .map(|(crew, (before, after))| crew.into_record(before.into_iter().chain(after).collect()))
+        .collect();
     drop((topic, common));
     // The ring gives up what was missed and still lay in it.
     record.letters.extend(read_letters(&mut dead));
@@ -172,6 +254,37 @@ pub(crate) fn run(program: &Program) -> Record {
         .collect();
     record.clones = yard.clones();
     record
+}
+
+/// An editor, which is there before everything.
+fn edit(common: &Common, editor: Editor<Event>, number: u64, first: u64) -> Editing {
+    let name = format!("e{number}");
+    let before = common.standings.before(&[]);
+    let standing = common.standings.add(&name, before.after.clone(), EDITOR);
+    Editing {
+        name,
+        editor,
+        eyes: Eyes::new(common.standings.turns(standing), before.ahead),
+        membership: Membership {
+            overflow: Overflow::Block,
+            opened: Span {
+                thread: MAIN,
+                index: 0,
+                begin: 0,
+                end: 0,
+            },
+            from_now: true,
+            position: first,
+            left: after_all(),
+            sightings: Vec::new(),
+            place: Place {
+                number: standing,
+                after: before.after,
+                editor: Some(number),
+                ..Place::default()
+            },
+        },
+    }
 }
 
 fn observe(topic: &Topic<Event>, shown: &Arc<Mutex<Vec<u64>>>) -> Observer {
@@ -212,6 +325,27 @@ pub(crate) fn message(payload: &(dyn std::any::Any + Send)) -> String {
 }
 
 impl Common {
+    /// Settles what the groups will be.
+    fn form(&self, groups: &[Terms]) {
+        let crews = groups.iter().enumerate().map(|(number, &terms)| {
+            let before = self.standings.before(&[terms.after]);
+            let stage = before.stages.into_iter().next();
+            Crew::new(
+                format!("g{number}"),
+                terms,
+                stage,
+                before.after,
+                before.ahead,
+            )
+        });
+        let is_first = self.crews.set(crews.collect()).is_ok();
+        assert!(is_first, "groups are settled once");
+    }
+
+    pub(crate) fn crews(&self) -> &[Crew] {
+        self.crews.get().map_or(&[], Vec::as_slice)
+    }
+
     /// A stamp, or `unstamped`.
     pub(crate) fn now(&self, unstamped: u64) -> u64 {
         match &self.clock {
@@ -241,8 +375,27 @@ impl Common {
                     .is_some_and(|(numbers, _)| numbers.pending > 0)
                     || self.topic.is_closed()
             }
+            Some(Wait::Behind(name, after)) => {
+                let pending = self.numbers(&name).map(|(numbers, _)| numbers.pending);
+                self.is_let_through(&after)
+                    && pending.is_some_and(|pending| pending > 0 || self.topic.is_closed())
+            }
+            Some(Wait::Group(group, after)) => {
+                let numbers = self.crews()[group].numbers(&self.topic);
+                // What a lossy member has left it may keep.
+                let lossless = !self.crews()[group].terms.lossy;
+                let pending = numbers.map(|numbers| numbers.pending);
+                lossless
+                    && self.is_let_through(&after)
+                    && pending.is_some_and(|pending| pending > 0 || self.topic.is_closed())
+            }
             Some(Wait::Room(events)) => {
                 let snapshot = self.topic.snapshot();
+                // A group may be before its position, with what was handed back.
+                let mut groups = snapshot.groups.iter();
+                if !snapshot.closed && !groups.all(|group| group.pending == 0) {
+                    return false;
+                }
                 let mut lossless = snapshot
                     .subscribers
                     .iter()
@@ -256,6 +409,17 @@ impl Common {
                 snapshot.closed || !held && lossless.all(|numbers| numbers.lag <= room)
             }
         }
+    }
+
+    /// Whether all of these have passed everything, or left.
+    fn is_let_through(&self, after: &[usize]) -> bool {
+        let snapshot = self.topic.snapshot();
+        let names = self.standings.names(after);
+        let mut these = snapshot.subscribers.iter().filter(|numbers| {
+            let name = numbers.name.as_deref();
+            names.iter().any(|other| Some(other.as_str()) == name)
+        });
+        these.all(|numbers| numbers.lag == 0)
     }
 
     pub(crate) fn numbers(&self, name: &str) -> Option<(Numbers, u64)> {
@@ -281,6 +445,7 @@ impl Record {
     pub(crate) fn add(&mut self, mut other: Self) {
         self.attempts.append(&mut other.attempts);
         self.members.append(&mut other.members);
+        self.colleagues.append(&mut other.colleagues);
         self.refused_joins.append(&mut other.refused_joins);
         self.failures.append(&mut other.failures);
     }

@@ -10,7 +10,7 @@ use std::thread;
 
 use ringbus::{
     Budget, Bus, ListenerKind, OnPanic, Overflow, PollError, Reactor, Subscriber, SystemChange,
-    SystemEvent, Topic,
+    SystemEvent, Timeline, Topic,
 };
 
 /// A subscriber that has room for all that a test does.
@@ -524,6 +524,64 @@ fn a_panic_that_stays_in_its_handler_is_told() {
     let mut verbs = verbs(&mut events);
     verbs.sort();
     assert_eq!(verbs, expected);
+}
+
+#[test]
+fn a_panic_in_a_handler_of_a_timeline_is_told_with_its_topic() {
+    let bus = Bus::new();
+    let mut events = told(&bus);
+    let timeline = Timeline::new();
+    let open = |name| {
+        let builder = bus.topic_builder::<u32>().name(name);
+        builder.timeline(&timeline).open().unwrap()
+    };
+    let (quotes, trades) = (open("quotes"), open("trades"));
+    for policy in [OnPanic::Isolate, OnPanic::Remove] {
+        let mut reactor = Reactor::<()>::builder().on_panic(policy).build();
+        let mut order = reactor.timeline(&timeline);
+        order.on(quotes.subscribe(), |_, _, _| {});
+        order.on(trades.subscribe(), |_, tick, _| {
+            assert_ne!(*tick, 13, "unlucky");
+        });
+        changes(&mut events);
+        publish(&quotes, [13]);
+        publish(&trades, 12..15);
+        assert_eq!(reactor.turn(&mut (), Budget::unlimited()).panicked, 1);
+        assert_told_of("trades", &changes(&mut events));
+    }
+}
+
+#[test]
+fn a_panic_in_a_handler_of_merged_topics_is_told_with_the_one_whose_event_it_was() {
+    let bus = Bus::new();
+    let mut events = told(&bus);
+    let topics = ["a", "b", "c"].map(|name| bus.topic_named::<u32>(name).unwrap());
+    for policy in [OnPanic::Isolate, OnPanic::Remove] {
+        let mut reactor = Reactor::<()>::builder().on_panic(policy).build();
+        let merged = bus.subscribe_pattern::<u32>(">").unwrap();
+        reactor.on_merged(merged, |_, tick, _, _| assert_ne!(*tick, 13, "unlucky"));
+        changes(&mut events);
+        for (topic, tick) in topics.iter().zip(12..) {
+            publish(topic, [tick]);
+        }
+        assert_eq!(reactor.turn(&mut (), Budget::unlimited()).panicked, 1);
+        assert_told_of("b", &changes(&mut events));
+    }
+}
+
+/// One panic was told, of a handler of this topic.
+fn assert_told_of(name: &str, changes: &[SystemChange]) {
+    let told: Vec<_> = changes
+        .iter()
+        .filter_map(|change| match change {
+            SystemChange::HandlerPanicked { topic, message, .. } => {
+                assert!(message.as_deref().unwrap().contains("unlucky"));
+                Some(topic.name.as_deref())
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [Some(name)]);
 }
 
 #[test]

@@ -93,8 +93,9 @@ impl From<Handed> for GroupMeta {
 /// # Order
 ///
 /// Each member is given events in the topic's order, but for those that were handed back: they go to the
-/// member that takes next, before everything later. What different members do at the same time has no order,
-/// unless the group is [by key](crate::GroupBuilder::by_key).
+/// member that takes next, before everything later. What different members do at the same time has no order. A
+/// group [by key](crate::GroupBuilder::by_key) keeps the order of each key instead, and of nothing else: an event
+/// whose key is free goes before an earlier one whose key a member is at.
 ///
 /// # Panics and leaving
 ///

@@ -144,9 +144,9 @@ pub enum SystemChange {
     },
     /// A handler of a reactor has panicked, and the panic stayed there; see [`OnPanic`](crate::OnPanic).
     ///
-    /// Told of handlers of one subscription: subscribers, members of groups and editors, not of merged ones, of
-    /// timelines and of timers, which have no topic whose bus could tell it. A panic that goes on is told by the
-    /// worker it ends in, if it is one.
+    /// Told of handlers that are given the events of topics; of a merged subscription by the topic whose event
+    /// it was. Timers, foreign channels, requests and what is called when nothing is to be done have no topic whose
+    /// bus could tell it. A panic that goes on is told by the worker it ends in, if it is one.
     #[non_exhaustive]
     HandlerPanicked {
         /// What the handler is called for.

@@ -338,6 +338,24 @@ impl<S> Context<S> {
         payload: Unwind,
         state: &mut S,
     ) -> Result<(), Unwind> {
+        self.settle_panic_and_tell(handler, payload, state, |context, panic| {
+            if context.slots.is_live(handler)
+                && let Some(source) = context.slots.source(handler.index())
+            {
+                source.tell_panic(panic.location, panic.message());
+            }
+        })
+    }
+
+    /// As `settle_panic`, of a handler whose source is not in its slot: `tell` tells its topic.
+    #[cold]
+    pub(super) fn settle_panic_and_tell(
+        &mut self,
+        handler: HandlerId,
+        payload: Unwind,
+        state: &mut S,
+        tell: impl FnOnce(&mut Self, &HandlerPanic),
+    ) -> Result<(), Unwind> {
         if self.policy == OnPanic::Propagate {
             self.control.pulse.note_panic(handler);
             return Err(payload);
@@ -348,11 +366,7 @@ impl<S> Context<S> {
             location: self.slots.location(handler),
             payload,
         };
-        if self.slots.is_live(handler)
-            && let Some(source) = self.slots.source(handler.index())
-        {
-            source.tell_panic(panic.location, panic.message());
-        }
+        tell(self, &panic);
         if self.policy == OnPanic::Remove {
             self.remove(handler);
         }

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::ControlFlow;
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -90,6 +91,8 @@ pub struct MergedSubscriber<T: Send + Sync + 'static> {
     thread: u64,
     /// Calls that read, to know what each member was given by one of them.
     calls: u64,
+    /// The member that was given a turn last.
+    at: usize,
     /// Events missed in topics that have closed since, and not told yet.
     untold: u64,
     numbers: MergedSnapshot,
@@ -173,6 +176,7 @@ impl<T: Send + Sync + 'static> MergedSubscriber<T> {
             fenced: false,
             thread: 0,
             calls: 0,
+            at: 0,
             untold: 0,
             numbers: MergedSnapshot::default(),
             looks: Cell::new(0),
@@ -392,6 +396,17 @@ impl<T: Send + Sync + 'static> MergedSubscriber<T> {
         Ok(shown)
     }
 
+    /// Tells that a handler has panicked, of the topic whose event it was given.
+    pub(super) fn tell_panic(
+        &self,
+        handler: Option<&'static Location<'static>>,
+        message: Option<&str>,
+    ) {
+        if let Some(Some(member)) = self.members.get(self.at) {
+            member.subscriber.tell_panic(handler, message);
+        }
+    }
+
     /// Gives one member a turn.
     fn serve<F>(&mut self, index: usize, max: usize, mut handler: F) -> Result<(), PollError>
     where
@@ -405,8 +420,10 @@ impl<T: Send + Sync + 'static> MergedSubscriber<T> {
             looks,
             fenced,
             calls,
+            at,
             ..
         } = self;
+        *at = index;
         let Some(member) = &mut members[index] else {
             unreachable!("who is in line is a member");
         };

@@ -1,6 +1,7 @@
 //! A merged subscriber as a source of a reactor and of `select!`.
 
 use std::ops::ControlFlow;
+use std::panic::Location;
 
 use super::arms::{Selectable, Waiting, selected};
 use super::context::Context;
@@ -123,6 +124,10 @@ where
 
     fn left(&self) -> u64 {
         self.subscriber.left()
+    }
+
+    fn tell_panic(&self, handler: Option<&'static Location<'static>>, message: Option<&str>) {
+        self.subscriber.tell_panic(handler, message);
     }
 
     #[cfg(feature = "services")]

@@ -67,7 +67,7 @@ pub(crate) trait Source<S>: Send {
     #[cfg(feature = "services")]
     fn attend(&mut self) {}
 
-    /// Tells that its handler has panicked, if there is one topic whose bus can be told.
+    /// Tells that its handler has panicked, if it has a topic whose bus can be told.
     fn tell_panic(&self, _handler: Option<&'static Location<'static>>, _message: Option<&str>) {}
 
     /// Itself, if it is the source of a timeline: its handlers count as sources, not it.

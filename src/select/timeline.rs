@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::context::Context;
 use super::drive::Unwind;
-use super::handler::HandlerId;
+use super::handler::{HandlerId, HandlerPanic};
 use super::slots::{Body, Other};
 use super::source::{Outcome, Source};
 use crate::channel::{Subscriber, Timeline};
@@ -106,6 +106,9 @@ pub(super) trait Stream<S>: Send {
 
     fn left(&self) -> u64;
 
+    /// Tells that its handler has panicked.
+    fn tell_panic(&self, panic: &HandlerPanic);
+
     #[cfg(feature = "services")]
     fn attend(&mut self);
 }
@@ -180,6 +183,10 @@ where
 
     fn left(&self) -> u64 {
         self.subscriber.left()
+    }
+
+    fn tell_panic(&self, panic: &HandlerPanic) {
+        self.subscriber.tell_panic(panic.location, panic.message());
     }
 
     #[cfg(feature = "services")]
@@ -357,7 +364,11 @@ impl<S> Merge<S> {
                 let id = branch.id;
                 branch.stream.show(id, state, context, next, left, handled);
             };
-            context.call_branch(branch.id, state, until, show)?;
+            if let Err(unwind) = context.call_branch(branch.id, state, until, show) {
+                context.settle_panic_and_tell(branch.id, unwind, state, |_, panic| {
+                    branch.stream.tell_panic(panic);
+                })?;
+            }
             if until.is_some_and(|until| context.clock.now() >= until) {
                 break;
             }
@@ -583,7 +594,7 @@ impl<S> Context<S> {
         taken
     }
 
-    /// Calls the handler of a branch, and settles its panic.
+    /// Calls the handler of a branch, whose panic is still to be settled.
     #[inline]
     fn call_branch(
         &mut self,
@@ -593,12 +604,11 @@ impl<S> Context<S> {
         call: impl FnOnce(&mut S, &mut Self),
     ) -> Result<(), Unwind> {
         let plain = until.is_none() && self.slots.known_extras(id).is_none();
-        let outcome = if plain {
+        if plain {
             self.call_plainly(id, state, call)
         } else {
             self.call(id, state, until, call).map(drop)
-        };
-        outcome.or_else(|unwind| self.settle_panic(id, unwind, state))
+        }
     }
 
     /// Drops a branch that was removed. What it holds may panic when it is dropped.

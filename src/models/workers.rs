@@ -9,10 +9,10 @@ use loom::thread;
 use super::explore;
 use crate::channel::Clock;
 use crate::select::{Ended, Reactor};
-use crate::services::crew::Crew;
-use crate::services::post::Post;
-use crate::services::run::{Run, run, supervise};
-use crate::services::worker_snapshot::Tally;
+use crate::services::workers::crew::Crew;
+use crate::services::workers::post::Post;
+use crate::services::workers::run::{Run, run, supervise};
+use crate::services::workers::snapshot::Tally;
 use crate::services::{Restarts, WorkerEnd, WorkerPanic};
 
 /// Time does not pass in a model: a pause ends when it is cut.

@@ -1,13 +1,8 @@
-//! The numbers of services and workers, for a recorder of metrics.
-
-use std::collections::BTreeMap;
-use std::ops::AddAssign;
-use std::sync::Arc;
+//! The numbers of services, for a recorder of metrics.
 
 use metrics::Unit;
 
 use super::snapshot::{InstanceSnapshot, ServiceSnapshot};
-use super::worker_snapshot::{WorkerSnapshot, WorkerStatus};
 use crate::bus::{Series, export, labels};
 
 /// Numbers of instances of one service.
@@ -24,14 +19,6 @@ pub(crate) struct ServiceTotals {
     waiting: u64,
     serving: u64,
     ejected: u64,
-}
-
-/// Numbers of workers of one name, one after the other.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct WorkerTotals {
-    delivered: u64,
-    restarts: u64,
-    running: u64,
 }
 
 const SERVICES: [Series<ServiceTotals>; 11] = [
@@ -99,26 +86,6 @@ const SERVICES: [Series<ServiceTotals>; 11] = [
     ),
 ];
 
-const WORKERS: [Series<WorkerTotals>; 3] = [
-    Series::counter(
-        "ringbus_worker_delivered_total",
-        Unit::Count,
-        "Events that a worker's handlers were given.",
-        |worker| worker.delivered,
-    ),
-    Series::counter(
-        "ringbus_worker_restarts_total",
-        Unit::Count,
-        "How often a worker was restarted.",
-        |worker| worker.restarts,
-    ),
-    Series::gauge(
-        "ringbus_worker_running",
-        "Whether a worker runs, or is about to.",
-        |worker| worker.running,
-    ),
-];
-
 impl ServiceTotals {
     /// Keeps the numbers of an instance that has left.
     pub(crate) fn keep(&mut self, instance: &InstanceSnapshot) {
@@ -137,24 +104,6 @@ impl ServiceTotals {
         self.waiting += instance.waiting;
         self.serving += instance.serving;
         self.ejected += u64::from(instance.ejected);
-    }
-}
-
-impl WorkerTotals {
-    pub(crate) fn of(worker: &WorkerSnapshot) -> Self {
-        Self {
-            delivered: worker.delivered,
-            restarts: worker.restarts,
-            running: u64::from(!matches!(worker.status, WorkerStatus::Ended(_))),
-        }
-    }
-}
-
-impl AddAssign for WorkerTotals {
-    fn add_assign(&mut self, other: Self) {
-        self.delivered += other.delivered;
-        self.restarts += other.restarts;
-        self.running += other.running;
     }
 }
 
@@ -177,12 +126,4 @@ pub(super) fn services(services: impl Iterator<Item = (ServiceTotals, ServiceSna
         (labels(names), totals)
     });
     export(&SERVICES, numbers);
-}
-
-/// Exports the numbers of workers.
-pub(super) fn workers(totals: &BTreeMap<Arc<str>, WorkerTotals>) {
-    let numbers = totals
-        .iter()
-        .map(|(name, totals)| (labels([("worker", Some(&**name))]), totals));
-    export(&WORKERS, numbers);
 }

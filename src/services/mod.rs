@@ -26,27 +26,13 @@
 //!
 //! # Workers
 //!
-//! | file             | what                                                    |
-//! |------------------|---------------------------------------------------------|
-//! | `worker`, `worker_builder` | a named thread that runs a reactor            |
-//! | `pool`           | several, over a group                                   |
-//! | `run`, `restarts` | running, and running again after a panic               |
-//! | `post`           | what a worker and the other threads know of each other  |
-//! | `crew`           | the workers of a bus                                    |
-//! | `shutdown`       | the end of a bus, and what was left                     |
-//! | `watchdog`       | handlers that take long                                 |
-//! | `worker_snapshot`, `worker_error` | numbers; refusals                      |
-//!
-//! No thread is here but those that were asked for: a worker is supervised by its own thread, and a watchdog
-//! looks when it is told to. Threads meet under the lock of a [`Post`](post::Post), which may be taken under
-//! that of a [`Crew`](crew::Crew); no user code runs under either.
+//! [`workers`] know nothing of services; `shutdown` ends both.
 
 mod answer;
 pub(crate) mod balance;
 mod breaker;
 mod call;
 mod client;
-pub(crate) mod crew;
 mod directory;
 mod error;
 #[cfg(feature = "metrics")]
@@ -56,11 +42,7 @@ pub(crate) mod instance;
 mod limited_client;
 mod news;
 pub(crate) mod permits;
-mod pool;
-pub(crate) mod post;
 mod request;
-mod restarts;
-pub(crate) mod run;
 mod server;
 pub(crate) mod service;
 mod serving;
@@ -68,11 +50,7 @@ mod shutdown;
 mod snapshot;
 mod stream;
 pub(crate) mod ticket;
-mod watchdog;
-mod worker;
-mod worker_builder;
-mod worker_error;
-pub(crate) mod worker_snapshot;
+pub(crate) mod workers;
 
 pub use balance::Balance;
 pub use call::{Call, Responder};
@@ -83,16 +61,13 @@ pub use error::{
 #[cfg(feature = "rate-limit")]
 pub use limited_client::LimitedClient;
 pub use news::{ServiceChange, ServiceEvent};
-pub use pool::Pool;
 pub use request::{Idempotent, Request};
-pub use restarts::{OnFailure, Restarts};
 pub use server::{Server, ServerBuilder};
 pub use shutdown::ShutdownReport;
 pub use snapshot::{InstanceSnapshot, ServiceSnapshot};
 pub use stream::{Stream, StreamEnd, StreamSender, stream};
 pub use ticket::Ticket;
-pub use watchdog::{SlowHandler, Watchdog};
-pub use worker::Worker;
-pub use worker_builder::WorkerBuilder;
-pub use worker_error::WorkerError;
-pub use worker_snapshot::{WorkerEnd, WorkerPanic, WorkerSnapshot, WorkerStatus};
+pub use workers::{
+    OnFailure, Pool, Restarts, SlowHandler, Watchdog, Worker, WorkerBuilder, WorkerEnd,
+    WorkerError, WorkerPanic, WorkerSnapshot, WorkerStatus,
+};

@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::crew::{Crew, snapshots};
-use super::post::Post;
 use super::snapshot::ServiceSnapshot;
-use super::worker_snapshot::WorkerSnapshot;
+use super::workers::WorkerSnapshot;
+use super::workers::crew::{Crew, snapshots};
+use super::workers::post::Post;
 use crate::bus::{Bus, Snapshot};
 
 /// What a [shutdown](Bus::shutdown) came to; prints as a table.

@@ -3,12 +3,12 @@
 use std::sync::{Arc, Weak};
 
 use super::crew::Crew;
+use super::error::WorkerError;
 use super::post::Post;
 use super::restarts::{OnFailure, Restarts};
 use super::run::{Run, run, supervise};
+use super::snapshot::{Tally, WorkerEnd};
 use super::worker::Worker;
-use super::worker_error::WorkerError;
-use super::worker_snapshot::{Tally, WorkerEnd};
 use crate::bus::{Bus, WeakBus};
 use crate::channel::{MAX_NAME, System, SystemChange};
 use crate::select::Reactor;

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::builder::WorkerBuilder;
+use super::error::WorkerError;
 #[cfg(feature = "metrics")]
 use super::export::{self, WorkerTotals};
 use super::post::Post;
-use super::worker_builder::WorkerBuilder;
-use super::worker_error::WorkerError;
-use super::worker_snapshot::{WorkerEnd, WorkerSnapshot};
+use super::snapshot::{WorkerEnd, WorkerSnapshot};
 use crate::bus::{Attachment, Bus, Snapshot};
 use crate::sync::Mutex;
 
@@ -145,7 +145,7 @@ impl Drop for Crew {
 }
 
 /// The numbers of workers, beside those of the topics.
-pub(super) fn snapshots(posts: &[Arc<Post>], topics: &Snapshot) -> Vec<WorkerSnapshot> {
+pub(crate) fn snapshots(posts: &[Arc<Post>], topics: &Snapshot) -> Vec<WorkerSnapshot> {
     let pending = |number: u64| {
         let subscribers = topics.topics.iter().flat_map(|topic| &topic.subscribers);
         subscribers

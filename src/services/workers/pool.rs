@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::builder::WorkerBuilder;
+use super::error::WorkerError;
+use super::snapshot::WorkerEnd;
 use super::worker::Worker;
-use super::worker_builder::WorkerBuilder;
-use super::worker_error::WorkerError;
-use super::worker_snapshot::WorkerEnd;
 use crate::channel::GroupMember;
 use crate::select::Reactor;
 

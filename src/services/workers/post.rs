@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::worker_error::WorkerError;
-use super::worker_snapshot::{Tally, WorkerEnd, WorkerPanic, WorkerSnapshot, WorkerStatus};
+use super::error::WorkerError;
+use super::snapshot::{Tally, WorkerEnd, WorkerPanic, WorkerSnapshot, WorkerStatus};
 use crate::select::StopHandle;
 use crate::sync::{Condvar, JoinHandle, Mutex, MutexGuard};
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::post::Post;
 use super::restarts::{History, Restarts};
-use super::worker_snapshot::{WorkerEnd, WorkerPanic};
+use super::snapshot::{WorkerEnd, WorkerPanic};
 use crate::select::{Ended, HandlerName, Reactor};
 use crate::sync::contain;
 

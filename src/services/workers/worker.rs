@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use super::crew::Crew;
 use super::post::Post;
-use super::worker_snapshot::WorkerEnd;
+use super::snapshot::WorkerEnd;
 
 /// A named thread that runs a [`Reactor`](crate::Reactor); made by [`Bus::worker`](crate::Bus::worker).
 ///

@@ -10,6 +10,7 @@
 //! | `RINGBUS_PROGRAMS_SECONDS`   | how long to make up programs; a second if it is not set           |
 //! | `RINGBUS_PROGRAMS_FROM`      | the first seed                                                    |
 //! | `RINGBUS_PROGRAMS_SEED`      | the seed of a program that is to be run again and again           |
+//! | `RINGBUS_PROGRAMS_SIMPLIFY`  | how many seconds to make one that fails simpler; 30 if not set    |
 //! | `RINGBUS_PROGRAMS_SCHEDULE`  | under the deterministic scheduler, the schedule that is to be run |
 
 #[path = "programs/check.rs"]
@@ -38,6 +39,9 @@ mod program;
 mod publishing;
 #[path = "programs/record.rs"]
 mod record;
+#[cfg(ringbus_shuttle)]
+#[path = "programs/schedules.rs"]
+mod schedules;
 #[path = "programs/stage.rs"]
 mod stage;
 #[path = "programs/subscriber.rs"]
@@ -74,8 +78,8 @@ fn setting<V: std::str::FromStr>(name: &str) -> Option<V> {
     }
 }
 
-fn seconds() -> Duration {
-    Duration::from_secs_f64(setting("RINGBUS_PROGRAMS_SECONDS").unwrap_or(1.0))
+fn seconds(name: &str, otherwise: f64) -> Duration {
+    Duration::from_secs_f64(setting(name).unwrap_or(otherwise))
 }
 
 /// Of which kind programs are.
@@ -154,7 +158,7 @@ fn fail(
     first: String,
     fails: impl Fn(&Program) -> Option<String>,
 ) -> ! {
-    let until = Instant::now() + Duration::from_secs(30);
+    let until = Instant::now() + seconds("RINGBUS_PROGRAMS_SIMPLIFY", 30.0);
     let mut simplest = (tree.current(), first);
     let mut goes_on = tree.simplify();
     while goes_on && Instant::now() < until {
@@ -176,7 +180,7 @@ fn fail(
 /// Runs programs for a while, each by `fails`, which says what is wrong.
 fn run_programs(kind: Kind, fails: impl Fn(u64, &Program) -> Option<String>, tries: usize) -> u64 {
     let given: Option<u64> = setting("RINGBUS_PROGRAMS_SEED");
-    let last = Instant::now() + seconds();
+    let last = Instant::now() + seconds("RINGBUS_PROGRAMS_SECONDS", 1.0);
     let dog = Watchdog::start();
     let fails = |seed, program: &Program| dog.watch(seed, program, || fails(seed, program));
     let mut programs = 0;

@@ -5,7 +5,9 @@ use std::ops::RangeInclusive;
 use proptest::prelude::*;
 use ringbus::Redeliver;
 
-use super::program::{Extra, Keys, Op, Open, Program, Setup, Terms, leak, op, open, setup};
+use super::program::{
+    Extra, How, Keys, Nature, Op, Open, Program, Setup, Terms, Way, leak, op, open, setup,
+};
 
 fn after() -> impl Strategy<Value = [Option<usize>; 2]> {
     (
@@ -48,35 +50,47 @@ fn terms() -> impl Strategy<Value = Terms> {
 }
 
 fn staged_op() -> impl Strategy<Value = Op> {
+    let panics = prop::option::weighted(0.4, 1..4_usize);
     prop_oneof![
-        40 => (op(), after()).prop_map(|(op, after)| match op {
+        24 => (op(), after()).prop_map(|(op, after)| match op {
             Op::Join(open) => Op::Join(Open { after, ..open }),
             op => op,
         }),
-        1 => open_staged().prop_map(Op::Join),
+        8 => Just(Op::Publish(Nature::Plain, How::Try)),
+        8 => (0..4_usize, 1..8_usize, panics)
+            .prop_map(|(who, max, panics)| Op::Read(who, Way::Poll(max, panics))),
         2 => (0..2_usize).prop_map(Op::Enrol),
         1 => (0..4_usize).prop_map(Op::Hand),
         1 => Just(Op::Take),
     ]
 }
 
+/// What a thread does, often as a member of a group to begin with.
+fn staged_ops(most: usize) -> impl Strategy<Value = Vec<Op>> {
+    let first = prop::option::weighted(0.6, 0..2_usize);
+    (first, prop::collection::vec(staged_op(), 1..=most)).prop_map(|(first, ops)| {
+        let first = first.map(Op::Enrol);
+        first.into_iter().chain(ops).collect()
+    })
+}
+
 fn staged_setup() -> impl Strategy<Value = Setup> {
+    let groups = prop_oneof![1 => 0..=0_usize, 3 => 1..=2_usize]
+        .prop_flat_map(|groups| prop::collection::vec(terms(), groups));
     let editors = prop_oneof![3 => Just(0_usize), 1 => Just(1), 1 => Just(2)];
-    (setup(), editors, prop::collection::vec(terms(), 0..=2)).prop_map(
-        |(setup, editors, groups)| Setup {
-            extra: match setup.extra {
-                // Such a topic takes neither stages nor editors nor groups.
-                Extra::GrowTo(_) => Extra::Nothing,
-                // A topic with editors is always heard.
-                Extra::UnheardLetters if editors > 0 => Extra::Nothing,
-                extra => extra,
-            },
-            staged: true,
-            editors,
-            groups,
-            ..setup
+    (setup(), editors, groups).prop_map(|(setup, editors, groups)| Setup {
+        extra: match setup.extra {
+            // Such a topic takes neither stages nor editors nor groups.
+            Extra::GrowTo(_) => Extra::Nothing,
+            // A topic with editors is always heard.
+            Extra::UnheardLetters if editors > 0 => Extra::Nothing,
+            extra => extra,
         },
-    )
+        staged: true,
+        editors,
+        groups,
+        ..setup
+    })
 }
 
 /// As `program`, of the other kind.
@@ -85,9 +99,9 @@ pub(crate) fn mixed(
     most: usize,
     may_leak: bool,
 ) -> impl Strategy<Value = Program> {
-    let threads = prop::collection::vec(prop::collection::vec(staged_op(), 1..=most), threads);
+    let threads = prop::collection::vec(staged_ops(most), threads);
     let leaks = prop::bool::weighted(0.03);
-    let before = prop::collection::vec(open_staged(), 0..4);
+    let before = prop::collection::vec(open_staged(), 0..3);
     (staged_setup(), before, threads, leaks).prop_map(move |(setup, before, threads, leaks)| {
         Program {
             setup,

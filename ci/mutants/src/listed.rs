@@ -1,4 +1,5 @@
-//! Mutants written by hand: what is weakened, and the model that must fail. See `mutants.txt`.
+//! Mutants written by hand: what is weakened, and the model, or the test on made-up schedules, that must fail. See
+//! `mutants.txt` and `scheduled.txt`.
 
 use std::fs;
 use std::path::Path;
@@ -6,9 +7,28 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::pieces::{Done, Shard, in_parallel};
-use crate::scratch::{self, Run, Scratch};
+use crate::scratch::{self, Checker, Run, Scratch};
 
 const LIMIT: Duration = Duration::from_secs(120);
+
+/// A list of mutants, and by what they are to be caught.
+pub(crate) struct List {
+    name: &'static str,
+    file: &'static str,
+    checker: Checker,
+}
+
+pub(crate) const MODELLED: List = List {
+    name: "listed",
+    file: "ci/mutants/mutants.txt",
+    checker: Checker::Loom,
+};
+
+pub(crate) const SCHEDULED: List = List {
+    name: "scheduled",
+    file: "ci/mutants/scheduled.txt",
+    checker: Checker::Shuttle,
+};
 
 struct Mutant {
     name: String,
@@ -23,11 +43,16 @@ struct Edit {
 }
 
 /// Runs the mutants of these names, or all of a shard; whether each was caught.
-pub(crate) fn run(root: &Path, wanted: &[String], shard: Shard) -> Result<bool, String> {
-    let list = fs::read_to_string(root.join("ci/mutants/mutants.txt"))
+pub(crate) fn run(
+    root: &Path,
+    list: &List,
+    wanted: &[String],
+    shard: Shard,
+) -> Result<bool, String> {
+    let text = fs::read_to_string(root.join(list.file))
         .map_err(|error| format!("cannot read the list of mutants: {error}"))?;
-    let mutants = parse(&list)?;
-    let copy = Scratch::new(root, "listed")?;
+    let mutants = parse(&text).map_err(|error| format!("{}:{error}", list.file))?;
+    let copy = Scratch::new(root, list.name, list.checker)?;
     for mutant in &mutants {
         for edit in &mutant.edits {
             copy.edit(&edit.file, |text| {
@@ -44,7 +69,7 @@ pub(crate) fn run(root: &Path, wanted: &[String], shard: Shard) -> Result<bool, 
         mutants.iter().filter(named).collect()
     };
     let done = match wanted {
-        [] => Some(Done::open(root, "listed", "ci/mutants/mutants.txt", shard)?),
+        [] => Some(Done::open(root, list.name, list.file, shard)?),
         _ => None,
     };
     let is_done = |name: &str| done.as_ref().is_some_and(|done| done.contains(name));
@@ -84,14 +109,14 @@ pub(crate) fn run(root: &Path, wanted: &[String], shard: Shard) -> Result<bool, 
     Ok(survivors == 0 && !mutants.is_empty())
 }
 
-/// Entries of `= name`, `model: path`, `file: path`, then `-` lines replaced by `+` lines; `MUTANT` in
+/// Entries of `= name`, `model: path` or `test: path`, `file: path`, then `-` lines replaced by `+` lines; `MUTANT` in
 /// a `+` line is the switch.
 fn parse(list: &str) -> Result<Vec<Mutant>, String> {
     let mut mutants: Vec<Mutant> = Vec::new();
     let mut file = String::new();
     let mut adding = false;
     for (number, line) in list.lines().enumerate() {
-        let fault = |what: &str| format!("mutants.txt:{}: {what}", number + 1);
+        let fault = |what: &str| format!("{}: {what}", number + 1);
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
@@ -105,7 +130,8 @@ fn parse(list: &str) -> Result<Vec<Mutant>, String> {
             continue;
         }
         let mutant = mutants.last_mut().ok_or_else(|| fault("no mutant begun"))?;
-        if let Some(model) = line.strip_prefix("model: ") {
+        let model = line.strip_prefix("model: ");
+        if let Some(model) = model.or_else(|| line.strip_prefix("test: ")) {
             mutant.model = model.to_owned();
         } else if let Some(path) = line.strip_prefix("file: ") {
             file = path.to_owned();

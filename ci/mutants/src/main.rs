@@ -3,11 +3,12 @@
 //! ```text
 //! cargo run --manifest-path ci/mutants/Cargo.toml                      # the mutants of mutants.txt
 //! cargo run --manifest-path ci/mutants/Cargo.toml -- NAME ...          # some of them
+//! cargo run --manifest-path ci/mutants/Cargo.toml -- scheduled         # the mutants of scheduled.txt, or some
 //! cargo run --manifest-path ci/mutants/Cargo.toml -- orderings         # every ordering and barrier
 //! cargo run --manifest-path ci/mutants/Cargo.toml -- orderings --find  # looks for models that catch them
 //! ```
 //!
-//! `--shard K/N`, last, runs the K-th of N parts, of the mutants of mutants.txt or of the orderings. A run that was
+//! `--shard K/N`, last, runs the K-th of N parts, of the mutants of a list or of the orderings. A run that was
 //! interrupted is gone on with when it is called again, unless the source has changed. Of one kind one at a time in
 //! a checkout.
 //!
@@ -33,7 +34,10 @@ fn main() -> ExitCode {
             [find] if find == "--find" => orderings::find(&root),
             _ => Err("orderings takes nothing, or --find".to_owned()),
         },
-        names => listed::run(&root, names, shard),
+        [first, names @ ..] if first == "scheduled" => {
+            listed::run(&root, &listed::SCHEDULED, names, shard)
+        }
+        names => listed::run(&root, &listed::MODELLED, names, shard),
     });
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -21,7 +21,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::pieces::{Done, Shard, in_parallel};
-use crate::scratch::{self, Models, Scratch};
+use crate::scratch::{self, Checker, Models, Scratch};
 
 /// How long a model may take to fail.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -301,7 +301,7 @@ fn tokens(code: &str) -> Vec<(usize, &'static str, &'static [&'static str])> {
 
 /// Builds a copy in which each mutant has its switch.
 fn build(root: &Path, sites: &[Site]) -> Result<Models, String> {
-    let copy = Scratch::new(root, "orderings")?;
+    let copy = Scratch::new(root, "orderings", Checker::Loom)?;
     let mut files: BTreeMap<&str, Vec<&Site>> = BTreeMap::new();
     for site in sites {
         files.entry(&site.file).or_default().push(site);

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Where the copy is edited, beside what was built the last time.
@@ -28,11 +30,48 @@ pub(crate) fn switch(mutant: &str) -> String {
 /// the real one.
 pub(crate) struct Scratch {
     folder: PathBuf,
+    checker: Checker,
 }
 
-/// The models of a mutated copy.
+/// The models of a mutated copy, or its tests on made-up schedules.
 pub(crate) struct Models {
     binary: PathBuf,
+    checker: Checker,
+}
+
+/// What runs the copy.
+#[derive(Clone, Copy)]
+pub(crate) enum Checker {
+    /// The models of the library.
+    Loom,
+    /// Random programs and directed tests.
+    Shuttle,
+}
+
+impl Checker {
+    /// The cfg that chooses it.
+    fn flags(self) -> &'static str {
+        match self {
+            Self::Loom => "--cfg ringbus_loom --cap-lints allow",
+            Self::Shuttle => "--cfg ringbus_shuttle --cap-lints allow",
+        }
+    }
+
+    /// What is built.
+    fn target(self) -> &'static [&'static str] {
+        match self {
+            Self::Loom => &["--lib", "--all-features"],
+            Self::Shuttle => &["--test", "programs"],
+        }
+    }
+
+    /// Where the names of its tests begin.
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Loom => "models::",
+            Self::Shuttle => "",
+        }
+    }
 }
 
 /// How a model went.
@@ -44,13 +83,12 @@ pub(crate) struct Run {
 
 impl Scratch {
     /// Copies the library below `root` to `target/mutants/NAME`.
-    pub(crate) fn new(root: &Path, name: &str) -> Result<Self, String> {
+    pub(crate) fn new(root: &Path, name: &str, checker: Checker) -> Result<Self, String> {
         let folder = root.join("target/mutants").join(name);
         let source = folder.join(EDITED);
         clear(&source)?;
         copy_dir(&root.join("src"), &source).map_err(|error| failed("copy the source", error))?;
-        let manifest = fs::read_to_string(root.join("Cargo.toml"))
-            .map_err(|error| failed("read Cargo.toml", error))?;
+        let manifest = manifest_of(root)?;
         let library: Vec<_> = manifest
             .split("\n\n")
             .filter(|section| {
@@ -64,12 +102,16 @@ impl Scratch {
             &format!("name = \"ringbus-{name}\""),
             1,
         );
-        let manifest = format!("{manifest}\n\n[lib]\nname = \"ringbus\"\n\n[workspace]\n");
+        let tests = match checker {
+            Checker::Loom => String::new(),
+            Checker::Shuttle => copy_programs(root, &folder, &manifest_of(root)?)?,
+        };
+        let manifest = format!("{manifest}\n\n{tests}[lib]\nname = \"ringbus\"\n\n[workspace]\n");
         fs::write(folder.join("Cargo.toml"), manifest)
             .map_err(|error| failed("write the copy's Cargo.toml", error))?;
         fs::write(folder.join("README.md"), "")
             .map_err(|error| failed("write README.md", error))?;
-        let scratch = Self { folder };
+        let scratch = Self { folder, checker };
         scratch.edit("sync/mod.rs", |text| Ok(text.to_owned() + SWITCH))?;
         Ok(scratch)
     }
@@ -96,16 +138,10 @@ impl Scratch {
             fs::rename(&edited, &built).map_err(|error| failed("place the copy", error))?;
         }
         let output = Command::new(env!("CARGO"))
-            .args([
-                "test",
-                "--release",
-                "--lib",
-                "--all-features",
-                "--no-run",
-                "--message-format=json",
-            ])
+            .args(["test", "--release", "--no-run", "--message-format=json"])
+            .args(self.checker.target())
             .current_dir(&self.folder)
-            .env("RUSTFLAGS", "--cfg ringbus_loom --cap-lints allow")
+            .env("RUSTFLAGS", self.checker.flags())
             // Beside the copies: they share what they depend on, and differ in their names.
             .env("CARGO_TARGET_DIR", self.folder.join("../target"))
             .stderr(Stdio::inherit())
@@ -122,13 +158,14 @@ impl Scratch {
             .find_map(|(_, rest)| rest.split_once('"'))
             .map(|(path, _)| Models {
                 binary: PathBuf::from(path),
+                checker: self.checker,
             })
             .ok_or_else(|| "cargo named no test binary".to_owned())
     }
 }
 
 impl Models {
-    /// The names of all models, without `models::`.
+    /// The names of all models.
     pub(crate) fn names(&self) -> Result<Vec<String>, String> {
         let output = Command::new(&self.binary)
             .arg("--list")
@@ -137,7 +174,10 @@ impl Models {
         let list = String::from_utf8_lossy(&output.stdout);
         Ok(list
             .lines()
-            .filter_map(|line| line.strip_prefix("models::")?.strip_suffix(": test"))
+            .filter_map(|line| {
+                line.strip_prefix(self.checker.prefix())?
+                    .strip_suffix(": test")
+            })
             .map(str::to_owned)
             .collect())
     }
@@ -151,20 +191,30 @@ impl Models {
         mutants: &[&str],
         limit: Duration,
     ) -> Result<Run, String> {
+        // Random programs go on until one fails; without a mutant, for a moment.
+        let seconds = if mutants.is_empty() { "5" } else { "90" };
         let mut command = Command::new(&self.binary);
         command
-            .args([&format!("models::{model}"), "--exact"])
+            .args([&format!("{}{model}", self.checker.prefix()), "--exact"])
             .env("RINGBUS_MUTANT", mutants.join(","))
+            .env("RINGBUS_PROGRAMS_SECONDS", seconds)
+            .env("RINGBUS_PROGRAMS_SIMPLIFY", "0")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let failed = |error| failed(&format!("run {model}"), error);
         let mut child = command.spawn().map_err(failed)?;
+        // Read all the time, or a long report would hold the child up.
+        let report = [
+            child.stdout.take().map(read_all),
+            child.stderr.take().map(read_all),
+        ];
         let start = Instant::now();
         loop {
             if let Some(status) = child.try_wait().map_err(failed)? {
-                let Output { stdout, stderr, .. } = child.wait_with_output().map_err(failed)?;
-                let report = String::from_utf8_lossy(&stdout).into_owned()
-                    + &String::from_utf8_lossy(&stderr);
+                let parts = report.into_iter().flatten();
+                let report: String = parts
+                    .map(|reading| reading.join().unwrap_or_default())
+                    .collect();
                 let cut_short = report.contains("maximum number of branches");
                 return Ok(Run {
                     caught: !status.success() && !cut_short,
@@ -202,6 +252,32 @@ impl Models {
 
 fn failed(what: &str, error: std::io::Error) -> String {
     format!("cannot {what}: {error}")
+}
+
+/// All that a child says, as a thread reads it.
+fn read_all(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut text = Vec::new();
+        let _ = from.read_to_end(&mut text);
+        String::from_utf8_lossy(&text).into_owned()
+    })
+}
+
+fn manifest_of(root: &Path) -> Result<String, String> {
+    fs::read_to_string(root.join("Cargo.toml")).map_err(|error| failed("read Cargo.toml", error))
+}
+
+/// Copies the random programs; tells what the manifest needs for them.
+fn copy_programs(root: &Path, folder: &Path, manifest: &str) -> Result<String, String> {
+    let copied = |error| failed("copy the programs", error);
+    let tests = folder.join("tests");
+    clear(&tests)?;
+    copy_dir(&root.join("tests/programs"), &tests.join("programs")).map_err(copied)?;
+    fs::copy(root.join("tests/programs.rs"), tests.join("programs.rs")).map_err(copied)?;
+    let mut lines = manifest.lines();
+    let needed = lines.find(|line| line.starts_with("proptest = "));
+    let needed = needed.ok_or("the programs need proptest")?;
+    Ok(format!("[dev-dependencies]\n{needed}\n\n"))
 }
 
 fn copy_dir(from: &Path, to: &Path) -> std::io::Result<()> {

@@ -300,6 +300,68 @@ fn code_and_tables_name_the_same_edges() {
     );
 }
 
+/// What `docs/orderings.md` begins with.
+const TITLE: &str = "\
+# Every ordering that is stronger than relaxed, and every barrier
+
+An *edge* is what one thread does that another may rely on: a store or an exchange with release on one side, a load or
+an exchange with acquire on the other. Where each side stores first and then loads what the other stores, a Dekker
+pair, there are barriers between the two: `light` on the frequent side, `heavy` on the rare one. On Linux the heavy one
+is `membarrier` and the light one is for the compiler alone; elsewhere, and in the models, both are fences.
+
+A row says where the edge begins and ends, what travels along it, and which models of `src/models` fail when one of its
+orderings is weakened. In the source each of these places says `// ORDERING: edge ...` and with what it pairs. What is in
+no table is relaxed.
+
+The tables are those of each floor's `mod.rs`, which are where to change them; `tests/edges.rs` holds them against the
+source, and this page against them. `RINGBUS_UPDATE_DOCS=1 cargo test --test edges` writes it.
+";
+
+/// The tables of all floors, and what no model catches.
+fn orderings() -> String {
+    let mut page = TITLE.to_owned();
+    for name in FLOORS {
+        let text = read(&root().join("src").join(name).join("mod.rs"));
+        let rows = text.lines().skip_while(|line| *line != "//! # Edges");
+        let rows: Vec<&str> = rows
+            .skip(1)
+            .take_while(|line| line.starts_with("//!") && !line.starts_with("//! # "))
+            .map(|line| line.trim_start_matches("//!").trim())
+            .collect();
+        let table = rows.join("\n");
+        if !table.trim().is_empty() {
+            page += &format!("\n## {name}\n\n{}\n", table.trim());
+        }
+    }
+    page += "\n## Weakened, and no model fails\n\n\
+        What `ci/mutants` weakens and no model catches, with the argument for each, from `ci/mutants/orderings.txt`.\n\n\
+        | place | weakened | why no model |\n|-------|----------|--------------|\n";
+    let ledger = read(&root().join("ci/mutants/orderings.txt"));
+    for line in ledger.lines().filter(|line| !line.starts_with('#')) {
+        if let Some((place, reason)) = line.split_once(" | none: ") {
+            let (place, weakened) = place.rsplit_once(' ').expect("a place is weakened");
+            page += &format!("| `{place}` | {weakened} | {reason} |\n");
+        }
+    }
+    page
+}
+
+#[test]
+fn the_page_of_orderings_is_that_of_the_tables() {
+    let path = root().join("docs/orderings.md");
+    let wanted = orderings();
+    if std::env::var_os("RINGBUS_UPDATE_DOCS").is_some() {
+        fs::write(&path, &wanted).unwrap();
+    }
+    assert!(
+        read(&path) == wanted,
+        "docs/orderings.md is not what the tables say: RINGBUS_UPDATE_DOCS=1 writes it"
+    );
+    for edge in ["`wake`", "`publish`", "`join`"] {
+        assert!(wanted.contains(edge), "the page has the edge {edge}");
+    }
+}
+
 #[test]
 fn what_is_missing_is_found() {
     let text = "\

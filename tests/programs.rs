@@ -3,11 +3,12 @@
 //! A program opens a topic and has two or three threads publish to it, subscribe, read in all ways, hand subscribers
 //! to each other, leave and close, with panics in every closure, `Clone` and `Drop` that the library calls. What each
 //! thread was told and shown is written down; when all have ended, one log of events must explain it. Programs of
-//! another kind have groups, stages and editors besides.
+//! another kind have groups, stages and editors besides; those of a third have several topics, on a timeline and
+//! merged.
 //!
 //! | variable                     | what                                                              |
 //! |------------------------------|-------------------------------------------------------------------|
-//! | `RINGBUS_PROGRAMS_SECONDS`   | how long to make up programs; a second if it is not set           |
+//! | `RINGBUS_PROGRAMS_SECONDS`   | how long to make up programs of each kind; 0.6 if it is not set   |
 //! | `RINGBUS_PROGRAMS_FROM`      | the first seed                                                    |
 //! | `RINGBUS_PROGRAMS_SEED`      | the seed of a program that is to be run again and again           |
 //! | `RINGBUS_PROGRAMS_SIMPLIFY`  | how many seconds to make one that fails simpler; 30 if not set    |
@@ -48,11 +49,14 @@ mod stage;
 mod subscriber;
 #[path = "programs/threads.rs"]
 mod threads;
+#[path = "programs/timelines.rs"]
+mod timelines;
 #[path = "programs/worker.rs"]
 mod worker;
 #[path = "programs/world.rs"]
 mod world;
 
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -61,7 +65,6 @@ use std::time::{Duration, Instant};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use mixed::mixed;
 use program::{Program, program};
 
 /// Threads, and how many operations each has at most: what two cores, or one, get through in a moment.
@@ -82,30 +85,33 @@ fn seconds(name: &str, otherwise: f64) -> Duration {
     Duration::from_secs_f64(setting(name).unwrap_or(otherwise))
 }
 
-/// Of which kind programs are.
-#[derive(Clone, Copy)]
-enum Kind {
-    /// Subscribers alone.
-    Plain,
-    /// With groups, stages and editors.
-    Mixed,
-}
-
 /// The program of a seed, which can be made simpler.
-fn tree(kind: Kind, seed: u64) -> Box<dyn ValueTree<Value = Program>> {
+fn tree<S: Strategy>(programs: &S, seed: u64) -> S::Tree {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    programs
+        .new_tree(&mut runner)
+        .expect("nothing is filtered out")
+}
+
+/// Of one topic, with subscribers.
+fn plain() -> impl Strategy<Value = Program> {
     let (threads, most) = SIZE;
-    let all = "nothing is filtered out";
-    match kind {
-        Kind::Plain => {
-            let programs = program(threads, most, true);
-            Box::new(programs.new_tree(&mut runner).expect(all))
-        }
-        Kind::Mixed => Box::new(mixed(threads, most, true).new_tree(&mut runner).expect(all)),
-    }
+    program(threads, most, true)
+}
+
+/// Of one topic, with groups, stages and editors too.
+fn mixed() -> impl Strategy<Value = Program> {
+    let (threads, most) = SIZE;
+    mixed::mixed(threads, most, true)
+}
+
+/// Of several topics, on a timeline and merged.
+fn several() -> impl Strategy<Value = timelines::Program> {
+    let (threads, most) = SIZE;
+    timelines::program(threads, most)
 }
 
 /// Runs a program once; says what is wrong.
@@ -116,13 +122,12 @@ fn run(program: &Program) -> Result<(), String> {
 }
 
 /// Ends the process, with the program, when a program does not end.
-#[derive(Clone, Default)]
-struct Watchdog(Arc<Mutex<Option<(u64, Program, u32)>>>);
+struct Watchdog<P>(Arc<Mutex<Option<(u64, P, u32)>>>);
 
-impl Watchdog {
+impl<P: Clone + fmt::Debug + Send + 'static> Watchdog<P> {
     fn start() -> Self {
-        let dog = Self::default();
-        let watched = dog.clone();
+        let dog = Self(Arc::default());
+        let watched = Self(Arc::clone(&dog.0));
         std::thread::spawn(move || {
             // Counted in turns of its own, as the whole process may have been stopped for a while.
             loop {
@@ -143,7 +148,7 @@ impl Watchdog {
         dog
     }
 
-    fn watch<R>(&self, seed: u64, program: &Program, work: impl FnOnce() -> R) -> R {
+    fn watch<R>(&self, seed: u64, program: &P, work: impl FnOnce() -> R) -> R {
         *self.0.lock().unwrap() = Some((seed, program.clone(), 0));
         let answer = work();
         *self.0.lock().unwrap() = None;
@@ -152,11 +157,11 @@ impl Watchdog {
 }
 
 /// Makes a program that fails as simple as it gets in a while, then fails.
-fn fail(
+fn fail<T: ValueTree>(
     seed: u64,
-    mut tree: impl ValueTree<Value = Program>,
+    mut tree: T,
     first: String,
-    fails: impl Fn(&Program) -> Option<String>,
+    fails: impl Fn(&T::Value) -> Option<String>,
 ) -> ! {
     let until = Instant::now() + seconds("RINGBUS_PROGRAMS_SIMPLIFY", 30.0);
     let mut simplest = (tree.current(), first);
@@ -178,42 +183,58 @@ fn fail(
 }
 
 /// Runs programs for a while, each by `fails`, which says what is wrong.
-fn run_programs(kind: Kind, fails: impl Fn(u64, &Program) -> Option<String>, tries: usize) -> u64 {
+fn run_programs<S>(
+    programs: &S,
+    fails: impl Fn(u64, &S::Value) -> Option<String>,
+    tries: usize,
+) -> u64
+where
+    S: Strategy,
+    S::Value: Clone + Send + 'static,
+{
     let given: Option<u64> = setting("RINGBUS_PROGRAMS_SEED");
-    let last = Instant::now() + seconds("RINGBUS_PROGRAMS_SECONDS", 1.0);
+    let last = Instant::now() + seconds("RINGBUS_PROGRAMS_SECONDS", 0.6);
     let dog = Watchdog::start();
-    let fails = |seed, program: &Program| dog.watch(seed, program, || fails(seed, program));
-    let mut programs = 0;
+    let fails = |seed, program: &S::Value| dog.watch(seed, program, || fails(seed, program));
+    let mut ran = 0;
     let first = setting("RINGBUS_PROGRAMS_FROM").unwrap_or(0);
     for seed in first.. {
-        if Instant::now() >= last && programs > 0 {
+        if Instant::now() >= last && ran > 0 {
             break;
         }
         let seed = given.unwrap_or(seed);
-        let tree = tree(kind, seed);
+        let tree = tree(programs, seed);
         let program = tree.current();
         if let Some(claim) = fails(seed, &program) {
             fail(seed, tree, claim, |program| {
                 (0..tries).find_map(|_| fails(seed, program))
             });
         }
-        programs += 1;
+        ran += 1;
     }
-    programs
+    ran
 }
 
 #[cfg(not(ringbus_shuttle))]
 #[test]
 fn concurrent_programs_do_what_the_specification_says() {
     // A program that has failed once is called good only when it has passed so often: it is not deterministic.
-    let programs = run_programs(Kind::Plain, |_, program| run(program).err(), 60);
+    let programs = run_programs(&plain(), |_, program| run(program).err(), 60);
     println!("{programs} programs");
 }
 
 #[cfg(not(ringbus_shuttle))]
 #[test]
 fn programs_with_groups_stages_and_editors_do_what_the_specification_says() {
-    let programs = run_programs(Kind::Mixed, |_, program| run(program).err(), 60);
+    let programs = run_programs(&mixed(), |_, program| run(program).err(), 60);
+    println!("{programs} programs");
+}
+
+#[cfg(not(ringbus_shuttle))]
+#[test]
+fn programs_of_several_topics_do_what_the_specification_says() {
+    let fails = |_, program: &_| timelines::run(program).err();
+    let programs = run_programs(&several(), fails, 60);
     println!("{programs} programs");
 }
 
@@ -243,7 +264,11 @@ mod scheduled {
         config
     }
 
-    fn run_by(scheduler: impl Scheduler + 'static, program: &Program) -> Result<u64, String> {
+    fn run_by<P: Clone + Send + Sync + 'static>(
+        scheduler: impl Scheduler + 'static,
+        program: &P,
+        run: fn(&P) -> Result<(), String>,
+    ) -> Result<u64, String> {
         let program = program.clone();
         let schedules = catch_unwind(AssertUnwindSafe(|| {
             Runner::new(scheduler, config()).run(move || {
@@ -259,26 +284,35 @@ mod scheduled {
 
     #[test]
     fn scheduled_programs_do_what_the_specification_says() {
-        run_scheduled(Kind::Plain);
+        run_scheduled(&plain(), run);
     }
 
     #[test]
     fn scheduled_programs_with_groups_stages_and_editors_do_what_the_specification_says() {
-        run_scheduled(Kind::Mixed);
+        run_scheduled(&mixed(), run);
     }
 
-    fn run_scheduled(kind: Kind) {
+    #[test]
+    fn scheduled_programs_of_several_topics_do_what_the_specification_says() {
+        run_scheduled(&several(), timelines::run);
+    }
+
+    fn run_scheduled<S>(programs: &S, run: fn(&S::Value) -> Result<(), String>)
+    where
+        S: Strategy,
+        S::Value: Clone + Send + Sync + 'static,
+    {
         if let Some(schedule) = setting::<String>("RINGBUS_PROGRAMS_SCHEDULE") {
             let seed = setting("RINGBUS_PROGRAMS_SEED").expect("a schedule is of a seed");
-            let program = tree(kind, seed).current();
+            let program = tree(programs, seed).current();
             shuttle::replay(move || assert_eq!(run(&program), Ok(())), &schedule);
             return;
         }
         let schedules = AtomicU64::new(0);
-        let fails = |seed, program: &Program| {
+        let fails = |seed, program: &S::Value| {
             let random = RandomScheduler::new_from_seed(seed, SCHEDULES);
             let rare = PctScheduler::new_from_seed(seed, DEPTH, SCHEDULES);
-            for done in [run_by(random, program), run_by(rare, program)] {
+            for done in [run_by(random, program, run), run_by(rare, program, run)] {
                 match done {
                     Ok(done) => schedules.fetch_add(done, Ordering::Relaxed),
                     Err(claim) => return Some(claim),
@@ -286,12 +320,9 @@ mod scheduled {
             }
             None
         };
-        let programs = run_programs(kind, fails, 1);
+        let ran = run_programs(programs, fails, 1);
         let schedules = schedules.into_inner();
-        println!("{schedules} schedules of {programs} programs");
-        assert!(
-            schedules >= programs * 2 * SCHEDULES as u64,
-            "every program ran"
-        );
+        println!("{schedules} schedules of {ran} programs");
+        assert!(schedules >= ran * 2 * SCHEDULES as u64, "every program ran");
     }
 }

@@ -33,7 +33,7 @@ pub(crate) struct Crew {
 }
 
 /// One member of a group, and what it has seen.
-pub(crate) struct Member {
+pub(crate) struct GroupReader {
     pub(crate) group: usize,
     pub(crate) after: Vec<usize>,
     member: GroupMember<Event>,
@@ -131,11 +131,11 @@ impl Crew {
 
 impl Worker {
     /// Becomes a member of a group; tells whether it did.
-    pub(crate) fn enrol(&mut self, group: usize) -> Option<Member> {
+    pub(crate) fn enrol(&mut self, group: usize) -> Option<GroupReader> {
         let common = Arc::clone(&self.common);
         let crew = &common.crews()[group];
         match crew.join(&common.topic) {
-            Ok(member) => Some(Member {
+            Ok(member) => Some(GroupReader {
                 group,
                 after: crew.after.clone(),
                 member,
@@ -162,7 +162,7 @@ impl Worker {
     }
 }
 
-impl Member {
+impl GroupReader {
     pub(crate) fn is_told_closed(&self) -> bool {
         let last = self.colleague.calls.last();
         last.is_some_and(|call| call.answer == Answer::Closed)

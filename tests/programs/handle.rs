@@ -1,7 +1,7 @@
 //! What a thread reads with.
 
 use super::editor::Editing;
-use super::group::Member as Colleague;
+use super::group::GroupReader;
 use super::program::Way;
 use super::subscriber::Member;
 use super::worker::Worker;
@@ -10,7 +10,7 @@ use super::world::Wait;
 /// A subscriber, a member of a group, or an editor.
 pub(crate) enum Handle {
     Subscriber(Member),
-    Colleague(Colleague),
+    Grouped(GroupReader),
     Editor(Editing),
 }
 
@@ -19,7 +19,7 @@ impl Handle {
     pub(crate) fn after(&self) -> &[usize] {
         match self {
             Self::Subscriber(member) => &member.membership.place.after,
-            Self::Colleague(colleague) => &colleague.after,
+            Self::Grouped(reader) => &reader.after,
             Self::Editor(editing) => &editing.membership.place.after,
         }
     }
@@ -29,7 +29,7 @@ impl Handle {
         match self {
             Self::Subscriber(member) => Some(member.membership.place.number),
             Self::Editor(editing) => Some(editing.membership.place.number),
-            Self::Colleague(_) => None,
+            Self::Grouped(_) => None,
         }
     }
 
@@ -37,7 +37,7 @@ impl Handle {
     pub(crate) fn holds_up(&self) -> bool {
         match self {
             Self::Subscriber(member) => member.is_lossless(),
-            Self::Colleague(_) | Self::Editor(_) => true,
+            Self::Grouped(_) | Self::Editor(_) => true,
         }
     }
 
@@ -47,14 +47,14 @@ impl Handle {
             Self::Subscriber(member) if after.is_empty() => Wait::Event(member.name.clone()),
             Self::Subscriber(member) => Wait::Behind(member.name.clone(), after),
             Self::Editor(editing) => Wait::Behind(editing.name.clone(), after),
-            Self::Colleague(colleague) => Wait::Group(colleague.group, after),
+            Self::Grouped(reader) => Wait::Group(reader.group, after),
         }
     }
 
     pub(crate) fn read(&mut self, way: Way, worker: &mut Worker) {
         match self {
             Self::Subscriber(member) => member.read(way, worker),
-            Self::Colleague(colleague) => colleague.read(way, worker),
+            Self::Grouped(reader) => reader.read(way, worker),
             Self::Editor(editing) => editing.read(way, worker),
         }
     }
@@ -62,7 +62,7 @@ impl Handle {
     pub(crate) fn is_told_closed(&self) -> bool {
         match self {
             Self::Subscriber(member) => member.is_told_closed(),
-            Self::Colleague(colleague) => colleague.is_told_closed(),
+            Self::Grouped(reader) => reader.is_told_closed(),
             Self::Editor(editing) => editing.is_told_closed(),
         }
     }
@@ -70,7 +70,7 @@ impl Handle {
     pub(crate) fn leave(self, worker: &mut Worker) {
         match self {
             Self::Subscriber(member) => worker.leave(member),
-            Self::Colleague(colleague) => colleague.leave(worker),
+            Self::Grouped(reader) => reader.leave(worker),
             Self::Editor(editing) => editing.leave(worker),
         }
     }

@@ -104,11 +104,11 @@ impl Worker {
             Op::Build(nature, panics) => self.build(nature, panics),
             Op::Join(open) => self.join(open),
             Op::Enrol(group) => {
-                let colleague = match self.common.crews().len() {
+                let reader = match self.common.crews().len() {
                     0 => None,
                     groups => self.enrol(group % groups),
                 };
-                self.handles.extend(colleague.map(Handle::Colleague));
+                self.handles.extend(reader.map(Handle::Grouped));
             }
             Op::Read(who, way) => {
                 if let Some(mut handle) = self.pick(who) {
@@ -137,7 +137,7 @@ impl Worker {
             }
             Op::Forget(who) => match self.pick(who) {
                 Some(Handle::Subscriber(member)) => self.forget(member),
-                Some(Handle::Colleague(colleague)) => colleague.forget(self),
+                Some(Handle::Grouped(reader)) => reader.forget(self),
                 Some(handle) => handle.leave(self),
                 None => {}
             },
@@ -190,7 +190,7 @@ impl Worker {
         if let Some(number) = handle.number() {
             self.common.standings.note_reader(number, self.thread);
         }
-        let is_follower = !handle.after().is_empty() || matches!(handle, Handle::Colleague(_));
+        let is_follower = !handle.after().is_empty() || matches!(handle, Handle::Grouped(_));
         if !way.waits() || !is_follower {
             return way;
         }
@@ -238,7 +238,7 @@ impl Worker {
                     }),
                     None => self.record.check(false, "a subscriber is on the list"),
                 },
-                Handle::Editor(_) | Handle::Colleague(_) => {}
+                Handle::Editor(_) | Handle::Grouped(_) => {}
             }
         }
         self.common.topic.close();

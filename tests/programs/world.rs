@@ -149,7 +149,7 @@ pub(crate) fn run(program: &Program) -> Record {
     let kept = (0..setup.groups.len()).filter(|&group| setup.groups[group].kept);
     let mut left: Vec<_> = kept
         .flat_map(|group| main.enrol(group))
-        .map(Handle::Colleague)
+        .map(Handle::Grouped)
         .collect();
 
     let works = workers

@@ -293,3 +293,121 @@ proptest! {
         }
     }
 }
+
+/// Two sources that always have more, and one that had something and then had nothing.
+fn two_busy_and_a_quiet_one() -> (Bus, Vec<Topic<u64>>, Reactor<Vec<usize>>) {
+    let bus = Bus::new();
+    let topics = topics(&bus, 3);
+    let mut reactor = Reactor::new();
+    note_all(&mut reactor, &topics);
+    give_each(&topics);
+    let mut seen = Vec::new();
+    while reactor.poll_one(&mut seen) {}
+    for _ in 0..1000 {
+        give_each(&topics[..2]);
+    }
+    (bus, topics, reactor)
+}
+
+#[test]
+fn who_gets_something_waits_for_those_in_line_and_no_longer() {
+    let (_bus, topics, mut reactor) = two_busy_and_a_quiet_one();
+    let mut seen = Vec::new();
+    for _ in 0..100 {
+        assert!(reactor.poll_one(&mut seen));
+        topics[2].publish(0).unwrap();
+        seen.clear();
+        for _ in 0..4 {
+            assert!(reactor.poll_one(&mut seen));
+        }
+        let quiet = seen.iter().filter(|&&number| number == 2).count();
+        assert_eq!(quiet, 1, "{seen:?}");
+    }
+}
+
+#[test]
+fn who_gets_something_during_a_run_is_served_in_its_turn() {
+    let bus = Bus::new();
+    let topics = topics(&bus, 3);
+    let mut reactor = Reactor::<Vec<usize>>::new();
+    for number in 0..2 {
+        let (own, quiet) = (topics[number].clone(), topics[2].clone());
+        reactor.on(topics[number].subscribe(), move |seen, _, cx| {
+            // So that it always has more.
+            own.publish(0).unwrap();
+            seen.push(number);
+            if seen.len() == 5000 {
+                cx.stop();
+            }
+            if seen.len() == 200 {
+                quiet.publish(0).unwrap();
+            }
+        });
+    }
+    reactor.on(topics[2].subscribe(), |seen, _, cx| {
+        seen.push(2);
+        if seen.len() > 100 {
+            cx.stop();
+        }
+    });
+    give_each(&topics);
+    let mut seen = Vec::new();
+    assert_eq!(reactor.run(&mut seen), Ok(Ended::Stopped));
+    assert!(seen.len() <= 200 + 4 * ROUND, "{}", seen.len());
+}
+
+#[test]
+fn an_event_is_found_behind_those_in_line_that_have_none_after_all() {
+    let bus = Bus::new();
+    let topics = topics(&bus, 3);
+    let mut reactor = Reactor::<Vec<usize>>::new();
+    for (number, topic) in topics.iter().enumerate() {
+        let subscriber = topic.subscriber().filter(|&event| event == 0).open();
+        reactor.on(subscriber.unwrap(), move |seen, _, _| seen.push(number));
+    }
+    give_each(&topics);
+    let mut seen = Vec::new();
+    while reactor.poll_one(&mut seen) {}
+    // The first two have something to look at, and after one of them all that is left is refused.
+    topics[0].publish(0).unwrap();
+    topics[0].publish(1).unwrap();
+    topics[1].publish(1).unwrap();
+    assert!(reactor.poll_one(&mut seen));
+    topics[2].publish(0).unwrap();
+    seen.clear();
+    assert!(reactor.poll_one(&mut seen));
+    assert_eq!(seen, [2]);
+    assert!(!reactor.poll_one(&mut seen));
+}
+
+#[test]
+fn an_urgent_one_that_gets_something_goes_before_those_in_line() {
+    let (_bus, topics, mut reactor) = two_busy_and_a_quiet_one();
+    let urgent = reactor.on(topics[2].subscribe(), |seen: &mut Vec<usize>, _, _| {
+        seen.push(3);
+    });
+    assert!(reactor.set_priority(urgent, Priority::Urgent));
+    let mut seen = Vec::new();
+    assert!(reactor.poll_one(&mut seen));
+    topics[2].publish(0).unwrap();
+    assert!(reactor.poll_one(&mut seen));
+    assert_eq!(seen.last(), Some(&3));
+}
+
+#[test]
+fn who_is_removed_from_the_line_leaves_the_others_in_it() {
+    let bus = Bus::new();
+    let topics = topics(&bus, 5);
+    let mut reactor = Reactor::new();
+    let ids = note_all(&mut reactor, &topics);
+    for _ in 0..3 {
+        give_each(&topics);
+    }
+    let mut seen = Vec::new();
+    assert!(reactor.poll_one(&mut seen));
+    assert!(reactor.remove(ids[2]));
+    for _ in 0..8 {
+        assert!(reactor.poll_one(&mut seen));
+    }
+    assert_eq!(seen, [0, 1, 3, 4, 0, 1, 3, 4, 0]);
+}

@@ -571,7 +571,7 @@ impl<S> Context<S> {
         id
     }
 
-    fn is_scheduled(&self, id: HandlerId) -> bool {
+    pub(super) fn is_scheduled(&self, id: HandlerId) -> bool {
         self.slots.is_live(id) && self.schedule.contains(id.index())
     }
 

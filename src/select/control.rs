@@ -75,6 +75,7 @@ impl Control {
     }
 
     /// Whether a stop was asked since the last time.
+    #[inline]
     pub(crate) fn take_stop(&self) -> bool {
         // Looked at first: an exchange in every round would cost as much as serving a source.
         self.is_stopping() && self.asked.fetch_and(!STOP, Ordering::Relaxed) & STOP != 0

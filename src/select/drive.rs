@@ -7,10 +7,10 @@ use std::time::Instant;
 use super::context::{Call, Context};
 use super::handler::{HandlerId, HandlerPanic, OnPanic};
 use super::slots::{Other, Removed};
-use super::source::Outcome;
+use super::source::{Outcome, Source};
 
 /// Events a source is given at a time while others wait.
-const ROUND: usize = 64;
+const ROUND: u64 = 64;
 
 /// A panic on its way out of the reactor.
 pub(super) type Unwind = Box<dyn Any + Send>;
@@ -27,6 +27,12 @@ impl Allowance {
         events: u64::MAX,
         until: None,
     };
+
+    /// How many events a source may be given at once.
+    #[inline]
+    fn round(&self) -> usize {
+        self.events.min(ROUND) as usize
+    }
 }
 
 impl<S> Context<S> {
@@ -43,6 +49,7 @@ impl<S> Context<S> {
     }
 
     #[cold]
+    #[inline(never)]
     fn obey(&mut self, state: &mut S) -> Result<(), Unwind> {
         self.stop |= self.control.take_stop();
         let mut outcome = Ok(());
@@ -53,6 +60,7 @@ impl<S> Context<S> {
     }
 
     /// Ends the rounds of a run or a turn.
+    #[inline]
     pub(super) fn end_rounds(&mut self) {
         self.control.pulse.leave();
         self.now = None;
@@ -66,37 +74,135 @@ impl<S> Context<S> {
     }
 
     /// Whether a stop was asked for; it counts once.
+    #[inline]
     pub(super) fn take_stop(&mut self) -> bool {
         std::mem::take(&mut self.stop) | self.control.take_stop()
     }
 
+    #[inline]
     pub(super) fn may_go_on(&self, allowance: &Allowance) -> bool {
         !self.is_stopping()
             && allowance.events > 0
             && allowance.until.is_none_or(|until| self.clock.now() < until)
     }
 
-    /// Serves the source whose turn it is; tells whether there was one.
+    /// Serves the source whose turn it is, unless a stop was asked for; tells whether there was one.
     #[inline]
     pub(super) fn serve_next(
         &mut self,
         state: &mut S,
         allowance: &mut Allowance,
     ) -> Result<bool, Unwind> {
-        if self.is_stopping() {
+        if !self.schedule.has_hot() || self.is_stopping() {
             return Ok(false);
         }
+        self.serve_first(state, allowance).map(|()| true)
+    }
+
+    /// Serves whoever is first in line.
+    ///
+    /// What is usual is done here, and all that is not in functions that are called: what they need would be kept
+    /// where it is stored and loaded again for every event.
+    #[inline]
+    pub(super) fn serve_first(
+        &mut self,
+        state: &mut S,
+        allowance: &mut Allowance,
+    ) -> Result<(), Unwind> {
         let Some(index) = self.schedule.next() else {
-            return Ok(false);
+            return Ok(());
         };
-        let id = self.slots.id(index);
-        let mut more = true;
-        let outcome = self.serve_source(id, state, allowance, &mut more);
-        // It may be gone, and another one in its place.
-        if self.slots.is_live(id) {
-            self.schedule.served(index, more);
+        let Some((id, has_extras, mut source)) = self.slots.take_source_at(index) else {
+            return Ok(());
+        };
+        if has_extras || allowance.until.is_some() {
+            return self.serve_watched(id, source, state, allowance);
         }
-        outcome.map(|()| true)
+        let max = allowance.round();
+        let mut handled = 0;
+        self.begin_plain_call(id);
+        let served = catch_unwind(AssertUnwindSafe(|| {
+            source.serve(id, state, self, max, &mut handled)
+        }));
+        self.call.id = None;
+        self.count(handled, allowance);
+        let outcome = match served {
+            Ok(outcome) => outcome,
+            Err(unwind) => return self.take_back(id, source, handled, Err(unwind), state),
+        };
+        let usual = match outcome {
+            Outcome::More | Outcome::Dry => !self.call.watched && self.slots.awaits_source(index),
+            Outcome::Ended(_) => false,
+        };
+        if !usual {
+            return self.take_back(id, source, handled, Ok(outcome), state);
+        }
+        // No expectation is met, as that would be among its extras.
+        self.slots.put_awaited(index, source);
+        self.schedule.served(index, outcome == Outcome::More);
+        Ok(())
+    }
+
+    /// Serves a source that may be ended by others than its own handler.
+    #[inline(never)]
+    fn serve_watched(
+        &mut self,
+        id: HandlerId,
+        mut source: Box<dyn Source<S>>,
+        state: &mut S,
+        allowance: &mut Allowance,
+    ) -> Result<(), Unwind> {
+        let max = allowance.round();
+        let mut handled = 0;
+        let serve =
+            |state: &mut S, context: &mut Self| source.serve(id, state, context, max, &mut handled);
+        let outcome = self.call(id, state, allowance.until, serve);
+        self.count(handled, allowance);
+        // When a guard has severed the handler, which is then removed, there is no outcome.
+        let outcome = outcome.map(|outcome| outcome.unwrap_or(Outcome::Dry));
+        self.take_back(id, source, handled, outcome, state)
+    }
+
+    #[inline]
+    fn count(&mut self, handled: usize, allowance: &mut Allowance) {
+        allowance.events -= handled as u64;
+        self.totals.handled += handled as u64;
+        self.control.pulse.note_handled(self.totals.handled);
+    }
+
+    /// Takes a source back that was served.
+    #[inline(never)]
+    fn take_back(
+        &mut self,
+        id: HandlerId,
+        source: Box<dyn Source<S>>,
+        handled: usize,
+        outcome: Result<Outcome, Unwind>,
+        state: &mut S,
+    ) -> Result<(), Unwind> {
+        let outcome = if self.call.watched {
+            self.end_call(outcome)
+        } else {
+            outcome
+        };
+        let dropped = match self.slots.put_source_back(id, source) {
+            None => Ok(()),
+            Some(removed) => self.drop_removed(id, removed, state),
+        };
+        if self.expects && handled > 0 {
+            self.met(id);
+        }
+        let more = !matches!(outcome, Ok(Outcome::Dry | Outcome::Ended(_)));
+        let settled = match outcome {
+            Ok(Outcome::More | Outcome::Dry) => dropped,
+            Ok(Outcome::Ended(missed)) => self.end(id, missed, state),
+            Err(unwind) => self.settle_panic(id, unwind, state).and(dropped),
+        };
+        // It may be gone, and another one in its place.
+        if self.is_scheduled(id) {
+            self.schedule.served(id.index(), more);
+        }
+        settled
     }
 
     /// Serves each foreign channel in turn; tells whether any had something.
@@ -109,6 +215,15 @@ impl<S> Context<S> {
         if self.foreign.is_empty() {
             return Ok(false);
         }
+        self.serve_all_foreign(state, allowance)
+    }
+
+    #[inline(never)]
+    fn serve_all_foreign(
+        &mut self,
+        state: &mut S,
+        allowance: &mut Allowance,
+    ) -> Result<bool, Unwind> {
         let before = (self.totals.handled, self.totals.open);
         for _ in 0..self.foreign.len() {
             if self.foreign.is_empty() || !self.may_go_on(allowance) {
@@ -118,57 +233,12 @@ impl<S> Context<S> {
             // each time.
             let at = self.foreign_turn % self.foreign.len();
             self.foreign_turn = at + 1;
-            self.serve_source(self.foreign[at], state, allowance, &mut false)?;
+            let id = self.foreign[at];
+            if let Some(source) = self.slots.take_source(id) {
+                self.serve_watched(id, source, state, allowance)?;
+            }
         }
         Ok(before != (self.totals.handled, self.totals.open))
-    }
-
-    /// Gives a source up to a round of events; tells in `more` whether it has more.
-    ///
-    /// What is returned fits two registers: a flag beside the unwinding would go through memory, where it is
-    /// stored narrow and loaded wide, and wait there for as long as the rest takes.
-    fn serve_source(
-        &mut self,
-        id: HandlerId,
-        state: &mut S,
-        allowance: &mut Allowance,
-        more: &mut bool,
-    ) -> Result<(), Unwind> {
-        let max = ROUND.min(usize::try_from(allowance.events).unwrap_or(usize::MAX));
-        let Some(mut source) = self.slots.take_source(id) else {
-            return Ok(());
-        };
-        let mut handled = 0;
-        // So it stays if a guard has severed the handler, which is then removed.
-        let mut outcome = Outcome::Dry;
-        let serve = |state: &mut S, context: &mut Self| {
-            outcome = source.serve(id, state, context, max, &mut handled);
-        };
-        let plain = allowance.until.is_none() && self.slots.known_extras(id).is_none();
-        let unwound = if plain {
-            self.call_plainly(id, state, serve)
-        } else {
-            self.call(id, state, allowance.until, serve).map(drop)
-        };
-        allowance.events -= handled as u64;
-        self.totals.handled += handled as u64;
-        self.control.pulse.note_handled(self.totals.handled);
-        let dropped = match self.slots.put_source_back(id, source) {
-            None => Ok(()),
-            Some(removed) => self.drop_removed(id, removed, state),
-        };
-        if self.expects && handled > 0 {
-            self.met(id);
-        }
-        if let Err(unwind) = unwound {
-            *more = true;
-            return self.settle_panic(id, unwind, state).and(dropped);
-        }
-        *more = outcome == Outcome::More;
-        match outcome {
-            Outcome::More | Outcome::Dry => dropped,
-            Outcome::Ended(missed) => self.end(id, missed, state),
-        }
     }
 
     /// Removes a source that has ended, and tells so.
@@ -224,8 +294,7 @@ impl<S> Context<S> {
         state: &mut S,
         call: impl FnOnce(&mut S, &mut Self) -> R,
     ) -> Result<R, Unwind> {
-        self.call.id = Some(id);
-        self.control.pulse.enter(id);
+        self.begin_plain_call(id);
         let outcome = catch_unwind(AssertUnwindSafe(|| call(state, self)));
         self.call.id = None;
         if self.call.watched {
@@ -234,8 +303,15 @@ impl<S> Context<S> {
         outcome
     }
 
+    #[inline]
+    fn begin_plain_call(&mut self, id: HandlerId) {
+        self.call.id = Some(id);
+        self.control.pulse.enter(id);
+    }
+
     /// Forgets a call, and gives out a panic that waited for its end.
     #[cold]
+    #[inline(never)]
     fn end_call<R>(&mut self, outcome: Result<R, Unwind>) -> Result<R, Unwind> {
         let call = std::mem::take(&mut self.call);
         if call.begun

@@ -19,6 +19,11 @@ impl<S> Context<S> {
         if self.timers.is_empty() {
             return Ok(false);
         }
+        self.fire_due(state, allowance)
+    }
+
+    #[inline(never)]
+    fn fire_due(&mut self, state: &mut S, allowance: &mut Allowance) -> Result<bool, Unwind> {
         let now = self.now();
         if self.timers.earliest().is_none_or(|at| at > now) {
             return Ok(false);

@@ -10,7 +10,7 @@
 //! | `source`, `edit` | what is served: subscriptions, foreign channels; editors |
 //! | `timeline`  | handlers of several topics in one order                      |
 //! | `membership` | members of groups                                         |
-//! | `schedule`  | whose turn it is, and who rings                              |
+//! | `schedule`, `line` | whose turn it is, and who rings                       |
 //! | `timers`    | what is due                                                  |
 //! | `outbox`    | events that find no room yet                                 |
 //! | `control`, `handler` | what other threads ask for; names, guards, panics   |
@@ -32,6 +32,7 @@ mod edit;
 mod fire;
 mod handler;
 mod intake;
+mod line;
 mod macros;
 mod membership;
 mod merged;

@@ -70,8 +70,9 @@ impl Pulse {
     /// A handler is called now.
     #[inline]
     pub(super) fn enter(&self, id: HandlerId) {
-        let calls = (self.word.get() >> 32) + 1;
-        self.word.set((calls << 32) | (u64::from(id.index) + 1));
+        // The next multiple of 2^32, and the index plus one.
+        let last = self.word.get() | u64::from(u32::MAX);
+        self.word.set(last.wrapping_add(u64::from(id.index) + 2));
     }
 
     /// The handler that is called is given another event.

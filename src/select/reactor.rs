@@ -160,7 +160,9 @@ impl<S> Reactor<S> {
             let served = context.serve_next(state, &mut all)?;
             let foreign = context.serve_foreign(state, &mut all)?;
             let flushed = context.flush()?;
-            context.look();
+            if context.schedule.is_time_to_look() {
+                context.look();
+            }
             // Asked also while timers fire: they do not keep the reactor.
             let finished = context.is_finished() && !context.is_stopping();
             if finished && context.outbox.len() == 0 {

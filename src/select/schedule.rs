@@ -1,25 +1,30 @@
 //! Whose turn it is: which sources are ready, which may be, and which ring when they are.
 
-use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::handler::Priority;
+use super::line::Line;
 use crate::sync::{Arc, BITS, Barrier, Bell, ReadySet, WASTED_LOOKS, Waiter};
+
+/// The line of those whose priority was not set.
+const USUAL: usize = Priority::Normal as usize;
 
 /// Where a source is.
 ///
-/// | place     | who looks at it                                     | becomes                          |
-/// |-----------|-----------------------------------------------------|----------------------------------|
-/// | `Hot`     | it is served in its turn                            | `Served`                         |
-/// | `Served`  | it is being served                                  | `Hot` with more, else `Cooling`  |
-/// | `Cooling` | looked at every round: it had events a moment ago   | `Hot` with events, else `Away`   |
-/// | `Away`    | nobody; its bell is armed and marks it when it rings| `Hot`                            |
+/// One that is `Here` is on one of the two lists, or on neither while it is served:
+///
+/// | place     | who looks at it                                      | becomes                       |
+/// |-----------|------------------------------------------------------|-------------------------------|
+/// | hot       | it is served in its turn                             | served                        |
+/// | served    | it is being served                                   | hot with more, else cooling   |
+/// | cooling   | looked at every round: it had events a moment ago    | hot with events, else `Away`  |
+/// | `Away`    | nobody; its bell is armed and marks it when it rings | hot                           |
+///
+/// Which of the three is not noted, as that would be written and read again for every event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Vacant,
-    Hot,
-    Served,
-    Cooling,
+    Here,
     Away,
 }
 
@@ -40,11 +45,15 @@ pub(crate) struct Schedule {
     barrier: Barrier,
     entries: Vec<Entry>,
     /// By priority, the highest first; each served from the front.
-    hot: [VecDeque<usize>; Priority::LEVELS],
+    hot: [Line; Priority::LEVELS],
     /// How many they are.
     heated: usize,
-    cooling: Vec<usize>,
+    /// A priority was set once: until then all are the usual one.
+    ranked: bool,
+    cooling: Vec<u32>,
     wasted: usize,
+    /// Where the usual line ended when the cooling ones were looked at last.
+    looked: u32,
 }
 
 impl Schedule {
@@ -55,8 +64,10 @@ impl Schedule {
             entries: Vec::new(),
             hot: Default::default(),
             heated: 0,
+            ranked: false,
             cooling: Vec::new(),
             wasted: 0,
+            looked: 0,
         }
     }
 
@@ -70,17 +81,18 @@ impl Schedule {
                 bell: Waiter::Bell(bell),
             });
         }
+        let count = self.entries.len();
+        self.hot.iter_mut().for_each(|line| line.make_room(count));
         debug_assert_eq!(self.entries[index].place, Place::Vacant);
+        self.entries[index].place = Place::Here;
         self.entries[index].priority = Priority::default();
         self.cool(index);
     }
 
     /// Takes a source out; its bell is for the caller to take down.
     pub(crate) fn remove(&mut self, index: usize) {
-        match self.entries[index].place {
-            Place::Hot => self.take_out_of_hot(index),
-            Place::Cooling => self.cooling.retain(|&other| other != index),
-            Place::Vacant | Place::Served | Place::Away => {}
+        if self.entries[index].place == Place::Here && !self.take_out_of_hot(index) {
+            self.cooling.retain(|&other| other as usize != index);
         }
         self.entries[index].place = Place::Vacant;
         self.bell(index).disarm();
@@ -98,19 +110,20 @@ impl Schedule {
     }
 
     pub(crate) fn set_priority(&mut self, index: usize, priority: Priority) {
-        if self.entries[index].place == Place::Hot {
-            self.take_out_of_hot(index);
-            self.entries[index].priority = priority;
+        let in_line = self.entries[index].place == Place::Here && self.take_out_of_hot(index);
+        self.ranked = true;
+        self.entries[index].priority = priority;
+        if in_line {
             self.heat(index);
-        } else {
-            self.entries[index].priority = priority;
         }
     }
 
-    fn take_out_of_hot(&mut self, index: usize) {
+    /// Tells whether it was in line.
+    fn take_out_of_hot(&mut self, index: usize) -> bool {
         let level = self.entries[index].priority as usize;
-        self.hot[level].retain(|&other| other != index);
-        self.heated -= 1;
+        let was_there = self.hot[level].remove(index);
+        self.heated -= usize::from(was_there);
+        was_there
     }
 
     pub(crate) fn waiter(&self, index: usize) -> &Waiter {
@@ -132,6 +145,7 @@ impl Schedule {
     /// Has a source looked at again, which may have got something without ringing.
     pub(crate) fn recall(&mut self, index: usize) {
         if self.entries[index].place == Place::Away {
+            self.entries[index].place = Place::Here;
             self.cool(index);
         }
     }
@@ -142,11 +156,13 @@ impl Schedule {
         self.set.is_marked() && self.collect_marks()
     }
 
+    #[inline(never)]
     fn collect_marks(&mut self) -> bool {
         let set = Arc::clone(&self.set);
         let taken = set.take(|bit| {
             for index in (bit..self.entries.len()).step_by(BITS) {
                 if self.entries[index].place == Place::Away {
+                    self.entries[index].place = Place::Here;
                     self.heat(index);
                 }
             }
@@ -154,16 +170,20 @@ impl Schedule {
         taken.called
     }
 
+    #[inline]
     fn heat(&mut self, index: usize) {
-        let entry = &mut self.entries[index];
-        entry.place = Place::Hot;
-        self.hot[entry.priority as usize].push_back(index);
         self.heated += 1;
+        if self.ranked {
+            let level = self.entries[index].priority as usize;
+            self.hot[level].push(index);
+        } else {
+            self.hot[USUAL].push(index);
+        }
     }
 
+    #[inline]
     fn cool(&mut self, index: usize) {
-        self.entries[index].place = Place::Cooling;
-        self.cooling.push(index);
+        self.cooling.push(index as u32);
     }
 
     /// The source to serve now: the first in turn of the highest priority that has any.
@@ -172,16 +192,18 @@ impl Schedule {
         if self.heated == 0 {
             return None;
         }
-        let index = self.hot.iter_mut().find_map(VecDeque::pop_front)?;
         self.heated -= 1;
-        self.entries[index].place = Place::Served;
-        Some(index)
+        if self.ranked {
+            self.hot.iter_mut().find_map(Line::pop)
+        } else {
+            self.hot[USUAL].pop()
+        }
     }
 
     /// Takes a served source back, at the end of the line if it has `more`.
     #[inline]
     pub(crate) fn served(&mut self, index: usize, more: bool) {
-        debug_assert_eq!(self.entries[index].place, Place::Served);
+        debug_assert_eq!(self.entries[index].place, Place::Here);
         if more {
             self.heat(index);
         } else {
@@ -191,46 +213,47 @@ impl Schedule {
 
     /// Shows the sources in line.
     #[inline]
-    pub(crate) fn for_each_hot(&self, mut f: impl FnMut(usize)) {
-        if self.heated == 0 {
-            return;
-        }
-        for level in &self.hot {
-            // Loops, as a chain of iterators was measured to cost more than serving a source does.
-            for &index in level {
-                f(index);
-            }
+    pub(crate) fn for_each_hot(&self, f: impl FnMut(usize)) {
+        if self.heated > 0 {
+            self.hot.iter().flat_map(Line::iter).for_each(f);
         }
     }
 
+    #[inline]
     pub(crate) fn has_hot(&self) -> bool {
         self.heated > 0
+    }
+
+    /// Whether it is time to look at the sources that had something a moment ago: everybody who was in line at the
+    /// last look has been served. So a look at all of them is for as many events as there are sources in line, and
+    /// none of them waits longer than for its turn. With priorities it is always time, as one of them may go first.
+    #[inline]
+    pub(crate) fn is_time_to_look(&self) -> bool {
+        self.heated == 0 || self.ranked || self.hot[USUAL].has_passed(self.looked)
     }
 
     /// Looks at the sources that had something a moment ago. Tells whether it is time to arm them instead.
     #[inline]
     pub(crate) fn look(&mut self, is_ready: impl FnMut(usize) -> bool) -> bool {
-        !self.cooling.is_empty() && self.look_at_cooling(is_ready)
-    }
-
-    #[inline]
-    fn look_at_cooling(&mut self, is_ready: impl FnMut(usize) -> bool) -> bool {
-        self.heat_those(is_ready, Place::Cooling);
+        if !self.cooling.is_empty() {
+            self.heat_those(is_ready);
+        }
+        self.looked = self.hot[USUAL].end();
         self.wasted += self.cooling.len();
         self.wasted > WASTED_LOOKS
     }
 
-    /// Heats the cooling sources that are ready; the others get to `place`, and stay on the list.
+    /// Heats the cooling sources that are ready; the others stay on the list.
     #[inline]
-    fn heat_those(&mut self, mut is_ready: impl FnMut(usize) -> bool, place: Place) {
+    fn heat_those(&mut self, mut is_ready: impl FnMut(usize) -> bool) {
         // In place and by index: this runs in every round.
+        let mut at = 0;
         let mut kept = 0;
-        for at in 0..self.cooling.len() {
-            let index = self.cooling[at];
-            if is_ready(index) {
-                self.heat(index);
+        while let Some(&index) = self.cooling.get(at) {
+            at += 1;
+            if is_ready(index as usize) {
+                self.heat(index as usize);
             } else {
-                self.entries[index].place = place;
                 self.cooling[kept] = index;
                 kept += 1;
             }
@@ -248,6 +271,7 @@ impl Schedule {
             return;
         }
         for &index in &self.cooling {
+            let index = index as usize;
             if self.bell(index).arm() {
                 enlist(index, &self.entries[index].bell);
             }
@@ -258,8 +282,10 @@ impl Schedule {
 
     /// Leaves the sources that are cooling and armed to their bells, but for those that are ready.
     pub(crate) fn send_away(&mut self, is_ready: impl FnMut(usize) -> bool) {
-        self.heat_those(is_ready, Place::Away);
-        self.cooling.clear();
+        self.heat_those(is_ready);
+        for index in self.cooling.drain(..) {
+            self.entries[index as usize].place = Place::Away;
+        }
     }
 
     /// Sleeps until a source rings or somebody calls, or until `deadline`; may return early.

@@ -37,6 +37,7 @@ impl<S> Context<S> {
     }
 
     /// Publishing drops events, which may panic.
+    #[inline(never)]
     fn flush_by(&mut self, flush: impl FnOnce(&mut Outbox) -> bool) -> Result<bool, Unwind> {
         match catch_unwind(AssertUnwindSafe(|| flush(&mut self.outbox))) {
             Ok(flushed) => Ok(flushed),
@@ -64,6 +65,7 @@ impl<S> Context<S> {
     }
 
     #[cold]
+    #[inline(never)]
     fn arm(&mut self) {
         self.arm_cooling();
         let Self {

@@ -81,11 +81,9 @@ pub(crate) enum Removal<S> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Vacant,
-    /// Exactly then one of `source` and `other` is there.
+    /// One of `source` and `other` is there, unless it is out, being called.
     Live,
-    /// It is out, being called.
-    Called,
-    /// As `Called`, and it was removed meanwhile.
+    /// It is out, and was removed meanwhile.
     Doomed,
 }
 
@@ -151,7 +149,7 @@ impl<S> Slots<S> {
     }
 
     /// The id of whoever is at an index.
-    #[inline]
+    #[cfg(feature = "services")]
     pub(crate) fn id(&self, index: usize) -> HandlerId {
         HandlerId {
             index: index as u32,
@@ -161,9 +159,9 @@ impl<S> Slots<S> {
 
     #[inline]
     pub(crate) fn is_live(&self, id: HandlerId) -> bool {
-        self.slots.get(id.index()).is_some_and(|slot| {
-            slot.generation == id.generation && matches!(slot.state, State::Live | State::Called)
-        })
+        self.slots
+            .get(id.index())
+            .is_some_and(|slot| slot.generation == id.generation && slot.state == State::Live)
     }
 
     /// Whether a handler may still be called: it is there, and no guard has severed it, which then goes when the
@@ -235,9 +233,37 @@ impl<S> Slots<S> {
         if slot.generation != id.generation {
             return None;
         }
-        let source = slot.source.take()?;
-        slot.state = State::Called;
-        Some(source)
+        slot.source.take()
+    }
+
+    /// Takes whichever source is at an index out to serve it; tells its id, and whether it has extras.
+    #[inline]
+    pub(crate) fn take_source_at(
+        &mut self,
+        index: usize,
+    ) -> Option<(HandlerId, bool, Box<dyn Source<S>>)> {
+        let slot = self.slots.get_mut(index)?;
+        let id = HandlerId {
+            index: index as u32,
+            generation: slot.generation,
+        };
+        Some((id, slot.extras.is_some(), slot.source.take()?))
+    }
+
+    /// Whether the source that was taken from an index is to come back: it was not removed meanwhile.
+    #[inline]
+    pub(crate) fn awaits_source(&self, index: usize) -> bool {
+        let slot = self.slots.get(index);
+        slot.is_some_and(|slot| slot.state == State::Live)
+    }
+
+    /// Puts a source back that is awaited.
+    #[inline]
+    pub(crate) fn put_awaited(&mut self, index: usize, source: Box<dyn Source<S>>) {
+        let nothing = self.slots[index].source.replace(source);
+        debug_assert!(nothing.is_none(), "it is out");
+        // So that no drop is called for it.
+        std::mem::forget(nothing);
     }
 
     /// Puts a source back after it was served; gives it back again if it was removed meanwhile.
@@ -248,8 +274,7 @@ impl<S> Slots<S> {
         source: Box<dyn Source<S>>,
     ) -> Option<Removed<S>> {
         let slot = &mut self.slots[id.index()];
-        if slot.state == State::Called {
-            slot.state = State::Live;
+        if slot.state == State::Live {
             slot.source = Some(source);
             return None;
         }
@@ -262,9 +287,7 @@ impl<S> Slots<S> {
         if slot.generation != id.generation {
             return None;
         }
-        let other = slot.other.take()?;
-        slot.state = State::Called;
-        Some(other)
+        slot.other.take()
     }
 
     /// As [`put_source_back`](Self::put_source_back).
@@ -274,8 +297,7 @@ impl<S> Slots<S> {
         other: Box<Other<S>>,
     ) -> Option<Removed<S>> {
         let slot = &mut self.slots[id.index()];
-        if slot.state == State::Called {
-            slot.state = State::Live;
+        if slot.state == State::Live {
             slot.other = Some(other);
             return None;
         }

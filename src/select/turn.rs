@@ -1,5 +1,7 @@
 //! The fences of a turn, and what is before them.
 
+use std::time::Instant;
+
 use super::budget::Budget;
 use super::context::Context;
 use super::drive::{Allowance, Unwind};
@@ -17,7 +19,7 @@ impl<S> Context<S> {
             until: None,
         };
         if budget.within.is_some() {
-            allowance.until = budget.until(self.now());
+            allowance.until = self.end_of(budget);
         }
         let outcome = self.serve_turn(state, &mut allowance);
         let pending = self.take_fence_away();
@@ -25,15 +27,28 @@ impl<S> Context<S> {
         (pending, outcome.and(flushed))
     }
 
+    #[inline(never)]
+    fn end_of(&mut self, budget: Budget) -> Option<Instant> {
+        budget.until(self.now())
+    }
+
     /// Handles one event or timer: too little to need a fence.
     pub(super) fn poll_one(&mut self, state: &mut S) -> Result<(), Unwind> {
         self.begin_round(state)?;
-        self.look();
         let mut one = Allowance {
             events: 1,
             until: None,
         };
+        let looked = self.schedule.is_time_to_look();
+        if looked {
+            self.look();
+        }
         self.serve_turn(state, &mut one)?;
+        if one.events > 0 && !looked {
+            // Nobody in line had an event after all: a filter refused it, or another member of a group was faster.
+            self.look();
+            self.serve_turn(state, &mut one)?;
+        }
         self.flush().map(drop)
     }
 
@@ -41,6 +56,23 @@ impl<S> Context<S> {
     #[inline]
     fn fence(&mut self) {
         self.in_turn = true;
+        if self.schedule.has_hot() || !self.foreign.is_empty() {
+            self.fence_those_in_line();
+        }
+        let Self {
+            schedule, slots, ..
+        } = self;
+        let fence = |index| {
+            let source = slots.source_mut(index);
+            source.is_some_and(|source| source.fence_if_ready())
+        };
+        if schedule.look(fence) {
+            self.arm_fenced();
+        }
+    }
+
+    #[inline(never)]
+    fn fence_those_in_line(&mut self) {
         let Self {
             schedule,
             slots,
@@ -48,21 +80,16 @@ impl<S> Context<S> {
             ..
         } = self;
         let mut fence = |index| {
-            let source = slots.source_mut(index);
-            source.is_some_and(|source| source.fence_if_ready())
+            if let Some(source) = slots.source_mut(index) {
+                source.fence_if_ready();
+            }
         };
-        schedule.for_each_hot(|index| {
-            fence(index);
-        });
-        for id in foreign.iter() {
-            fence(id.index());
-        }
-        if schedule.look(fence) {
-            self.arm_fenced();
-        }
+        schedule.for_each_hot(&mut fence);
+        foreign.iter().for_each(|id| fence(id.index()));
     }
 
     #[cold]
+    #[inline(never)]
     fn arm_fenced(&mut self) {
         self.arm_cooling();
         let Self {
@@ -83,10 +110,8 @@ impl<S> Context<S> {
         if self.foreign_first {
             self.serve_foreign(state, allowance)?;
         }
-        while self.may_go_on(allowance) {
-            if !self.serve_next(state, allowance)? {
-                break;
-            }
+        while self.schedule.has_hot() && self.may_go_on(allowance) {
+            self.serve_first(state, allowance)?;
             self.flush()?;
         }
         // Again as long as there is something before their fences.
@@ -95,8 +120,18 @@ impl<S> Context<S> {
     }
 
     /// Takes the fences of a turn away; tells about how many events are left before them.
+    #[inline]
     fn take_fence_away(&mut self) -> u64 {
         self.in_turn = false;
+        if self.schedule.has_hot() || !self.foreign.is_empty() {
+            self.take_fences_left_away()
+        } else {
+            0
+        }
+    }
+
+    #[inline(never)]
+    fn take_fences_left_away(&mut self) -> u64 {
         let Self {
             schedule,
             slots,
@@ -111,9 +146,7 @@ impl<S> Context<S> {
             }
         };
         schedule.for_each_hot(&mut take_away);
-        for id in foreign.iter() {
-            take_away(id.index());
-        }
+        foreign.iter().for_each(|id| take_away(id.index()));
         left
     }
 }

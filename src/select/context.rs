@@ -47,6 +47,8 @@ pub struct Context<S> {
     pub(super) foreign_first: bool,
     /// The fences of a turn are up.
     pub(super) in_turn: bool,
+    /// The subscription that is served is to be looked at first.
+    pub(super) look_first: bool,
     /// The source of each timeline.
     pub(super) merges: Vec<(Arc<Sequencer>, HandlerId)>,
     /// Handlers that were added while their timeline's source was served.
@@ -69,6 +71,8 @@ pub struct Context<S> {
     pub(super) control: Arc<Control>,
     pub(super) policy: OnPanic,
     pub(super) panic_callback: Option<PanicCallback<S>>,
+    /// Events handled: apart from the other numbers, as it is the one that is written in every turn.
+    pub(super) handled: u64,
     pub(super) totals: ReactorSnapshot,
     /// There was a source once.
     pub(super) had_source: bool,
@@ -107,6 +111,7 @@ impl<S> Context<S> {
             foreign_turn: 0,
             foreign_first: false,
             in_turn: false,
+            look_first: false,
             merges: Vec::new(),
             joining: Vec::new(),
             roster_changed: false,
@@ -121,6 +126,7 @@ impl<S> Context<S> {
             live_timers: 0,
             policy,
             panic_callback: None,
+            handled: 0,
             totals: ReactorSnapshot::default(),
             had_source: false,
             expects: false,
@@ -510,6 +516,7 @@ impl<S> Context<S> {
     #[must_use]
     pub fn snapshot(&self) -> ReactorSnapshot {
         ReactorSnapshot {
+            handled: self.handled,
             outbox: self.outbox.len(),
             undeliverable: self.outbox.lost(),
             open: self.totals.open - self.severed_sources(),

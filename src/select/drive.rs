@@ -100,29 +100,71 @@ impl<S> Context<S> {
     }
 
     /// Serves whoever is first in line.
-    ///
-    /// What is usual is done here, and all that is not in functions that are called: what they need would be kept
-    /// where it is stored and loaded again for every event.
     #[inline]
     pub(super) fn serve_first(
         &mut self,
         state: &mut S,
         allowance: &mut Allowance,
     ) -> Result<(), Unwind> {
-        let Some(index) = self.schedule.next() else {
-            return Ok(());
+        match self.schedule.next() {
+            Some(index) => self.serve_at(index, state, allowance, true),
+            None => Ok(()),
+        }
+    }
+
+    /// Serves the only source that there is to look at, if there is just one of any kind. Who is alone is looked at,
+    /// fenced in a turn, and served in one, and stands in no line. Tells whether it was looked at.
+    #[inline]
+    pub(super) fn serve_only_one(
+        &mut self,
+        state: &mut S,
+        allowance: &mut Allowance,
+    ) -> Result<bool, Unwind> {
+        let alone = self.schedule.has_only_one()
+            && allowance.until.is_none()
+            && self.timers.is_empty()
+            && self.foreign.is_empty();
+        if !alone || !self.may_go_on(allowance) {
+            return Ok(false);
+        }
+        let Some(index) = self.schedule.take_only_one() else {
+            return Ok(false);
         };
+        let before = allowance.events;
+        self.serve_at(index, state, allowance, false)?;
+        if allowance.events == before && self.schedule.looked_in_vain() {
+            self.arm_now();
+        }
+        Ok(true)
+    }
+
+    /// Serves a source, which is known to be ready or is looked at first.
+    ///
+    /// What is usual is done here, and all that is not in functions that are called: what they need would be kept
+    /// where it is stored and loaded again for every event.
+    #[inline(always)]
+    fn serve_at(
+        &mut self,
+        index: usize,
+        state: &mut S,
+        allowance: &mut Allowance,
+        ready: bool,
+    ) -> Result<(), Unwind> {
         let Some((id, has_extras, mut source)) = self.slots.take_source_at(index) else {
             return Ok(());
         };
         if has_extras || allowance.until.is_some() {
-            return self.serve_watched(id, source, state, allowance);
+            return self.serve_watched(id, source, ready, state, allowance);
         }
         let max = allowance.round();
         let mut handled = 0;
         self.begin_plain_call(id);
         let served = catch_unwind(AssertUnwindSafe(|| {
-            source.serve(id, state, self, max, &mut handled)
+            if ready {
+                source.serve(id, state, self, max, &mut handled)
+            } else {
+                source.serve_if_ready(id, state, self, max, &mut handled)
+            }
         }));
         self.call.id = None;
         self.count(handled, allowance);
@@ -149,14 +191,20 @@ impl<S> Context<S> {
         &mut self,
         id: HandlerId,
         mut source: Box<dyn Source<S>>,
+        ready: bool,
         state: &mut S,
         allowance: &mut Allowance,
     ) -> Result<(), Unwind> {
         let max = allowance.round();
         let mut handled = 0;
-        let serve =
-            |state: &mut S, context: &mut Self| source.serve(id, state, context, max, &mut handled);
-        let outcome = self.call(id, state, allowance.until, serve);
+        let call = |state: &mut S, context: &mut Self| {
+            if ready {
+                source.serve(id, state, context, max, &mut handled)
+            } else {
+                source.serve_if_ready(id, state, context, max, &mut handled)
+            }
+        };
+        let outcome = self.call(id, state, allowance.until, call);
         self.count(handled, allowance);
         // When a guard has severed the handler, which is then removed, there is no outcome.
         let outcome = outcome.map(|outcome| outcome.unwrap_or(Outcome::Dry));
@@ -166,8 +214,8 @@ impl<S> Context<S> {
     #[inline]
     fn count(&mut self, handled: usize, allowance: &mut Allowance) {
         allowance.events -= handled as u64;
-        self.totals.handled += handled as u64;
-        self.control.pulse.note_handled(self.totals.handled);
+        self.handled += handled as u64;
+        self.control.pulse.note_handled(self.handled);
     }
 
     /// Takes a source back that was served.
@@ -224,7 +272,7 @@ impl<S> Context<S> {
         state: &mut S,
         allowance: &mut Allowance,
     ) -> Result<bool, Unwind> {
-        let before = (self.totals.handled, self.totals.open);
+        let before = (self.handled, self.totals.open);
         for _ in 0..self.foreign.len() {
             if self.foreign.is_empty() || !self.may_go_on(allowance) {
                 break;
@@ -235,10 +283,10 @@ impl<S> Context<S> {
             self.foreign_turn = at + 1;
             let id = self.foreign[at];
             if let Some(source) = self.slots.take_source(id) {
-                self.serve_watched(id, source, state, allowance)?;
+                self.serve_watched(id, source, true, state, allowance)?;
             }
         }
-        Ok(before != (self.totals.handled, self.totals.open))
+        Ok(before != (self.handled, self.totals.open))
     }
 
     /// Removes a source that has ended, and tells so.

@@ -241,7 +241,7 @@ impl<S> Reactor<S> {
         #[cfg(feature = "rate-limit")]
         let _turn = InTurn::enter();
         let context = &mut self.context;
-        let before = context.totals;
+        let (handled, before) = (context.handled, context.totals);
         let (pending, outcome) = context.turn(state, budget);
         context.end_rounds();
         if let Err(unwind) = outcome {
@@ -249,7 +249,7 @@ impl<S> Reactor<S> {
         }
         let after = context.totals;
         Turn {
-            handled: after.handled - before.handled,
+            handled: context.handled - handled,
             timers: after.timers - before.timers,
             pending,
             missed: after.missed - before.missed,
@@ -270,13 +270,13 @@ impl<S> Reactor<S> {
         #[cfg(feature = "rate-limit")]
         let _turn = InTurn::enter();
         let context = &mut self.context;
-        let before = (context.totals.handled, context.totals.timers);
+        let before = (context.handled, context.totals.timers);
         let outcome = context.poll_one(state);
         context.end_rounds();
         if let Err(unwind) = outcome {
             resume_unwind(unwind);
         }
-        before != (context.totals.handled, context.totals.timers)
+        before != (context.handled, context.totals.timers)
     }
 }
 

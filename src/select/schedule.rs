@@ -200,6 +200,25 @@ impl Schedule {
         }
     }
 
+    /// Whether there is just one source to look at, and nobody is in line.
+    #[inline]
+    pub(crate) fn has_only_one(&self) -> bool {
+        self.cooling.len() == 1 && self.heated == 0
+    }
+
+    /// Takes the only source that there is to look at, for the caller to look at it.
+    #[inline]
+    pub(crate) fn take_only_one(&mut self) -> Option<usize> {
+        self.cooling.pop().map(|index| index as usize)
+    }
+
+    /// Notes that it was not ready. Tells whether it is time to arm it.
+    #[inline]
+    pub(crate) fn looked_in_vain(&mut self) -> bool {
+        self.wasted += 1;
+        self.wasted > WASTED_LOOKS
+    }
+
     /// Takes a served source back, at the end of the line if it has `more`.
     #[inline]
     pub(crate) fn served(&mut self, index: usize, more: bool) {

@@ -66,7 +66,7 @@ impl<S> Context<S> {
 
     #[cold]
     #[inline(never)]
-    fn arm(&mut self) {
+    pub(super) fn arm(&mut self) {
         self.arm_cooling();
         let Self {
             schedule, slots, ..

@@ -258,7 +258,7 @@ impl<S> Slots<S> {
     }
 
     /// Puts a source back that is awaited.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn put_awaited(&mut self, index: usize, source: Box<dyn Source<S>>) {
         let nothing = self.slots[index].source.replace(source);
         debug_assert!(nothing.is_none(), "it is out");

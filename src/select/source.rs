@@ -35,6 +35,32 @@ pub(crate) trait Source<S>: Send {
         handled: &mut usize,
     ) -> Outcome;
 
+    /// As `serve`, after a [`look`](Self::look).
+    fn serve_if_ready(
+        &mut self,
+        id: HandlerId,
+        state: &mut S,
+        context: &mut Context<S>,
+        max: usize,
+        handled: &mut usize,
+    ) -> Outcome {
+        if self.look(context) {
+            self.serve(id, state, context, max, handled)
+        } else {
+            Outcome::Dry
+        }
+    }
+
+    /// Whether there is something to serve; in a turn it is then fenced.
+    #[inline(always)]
+    fn look(&mut self, context: &Context<S>) -> bool {
+        if context.in_turn {
+            self.fence_if_ready()
+        } else {
+            self.is_ready()
+        }
+    }
+
     /// Whether there is something to serve.
     fn is_ready(&self) -> bool;
 
@@ -204,7 +230,6 @@ where
     T: Send + Sync + 'static,
     H: Take<S, T>,
 {
-    #[inline]
     fn serve(
         &mut self,
         id: HandlerId,
@@ -213,6 +238,12 @@ where
         max: usize,
         handled: &mut usize,
     ) -> Outcome {
+        if context.look_first {
+            context.look_first = false;
+            if !self.look(context) {
+                return Outcome::Dry;
+            }
+        }
         let Self {
             subscriber,
             handler,
@@ -230,6 +261,19 @@ where
             Err(PollError::Disconnected(missed)) => Outcome::Ended(missed),
             Err(PollError::WouldDeadlock) => unreachable!("a handler is given what is there"),
         }
+    }
+
+    /// By a flag, as what `serve` does is too much to be there twice for every handler.
+    fn serve_if_ready(
+        &mut self,
+        id: HandlerId,
+        state: &mut S,
+        context: &mut Context<S>,
+        max: usize,
+        handled: &mut usize,
+    ) -> Outcome {
+        context.look_first = true;
+        self.serve(id, state, context, max, handled)
     }
 
     #[inline]

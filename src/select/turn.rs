@@ -13,7 +13,7 @@ impl<S> Context<S> {
         if let Err(unwind) = self.begin_round(state) {
             return (0, Err(unwind));
         }
-        self.fence();
+        self.in_turn = true;
         let mut allowance = Allowance {
             events: budget.events,
             until: None,
@@ -25,6 +25,15 @@ impl<S> Context<S> {
         let pending = self.take_fence_away();
         let flushed = self.flush().map(drop);
         (pending, outcome.and(flushed))
+    }
+
+    #[inline]
+    fn serve_turn(&mut self, state: &mut S, allowance: &mut Allowance) -> Result<(), Unwind> {
+        if self.serve_only_one(state, allowance)? {
+            return self.serve_rest(state, allowance);
+        }
+        self.fence();
+        self.serve_ready(state, allowance)
     }
 
     #[inline(never)]
@@ -39,15 +48,18 @@ impl<S> Context<S> {
             events: 1,
             until: None,
         };
+        if self.serve_only_one(state, &mut one)? {
+            return self.serve_rest(state, &mut one);
+        }
         let looked = self.schedule.is_time_to_look();
         if looked {
             self.look();
         }
-        self.serve_turn(state, &mut one)?;
+        self.serve_ready(state, &mut one)?;
         if one.events > 0 && !looked {
             // Nobody in line had an event after all: a filter refused it, or another member of a group was faster.
             self.look();
-            self.serve_turn(state, &mut one)?;
+            self.serve_ready(state, &mut one)?;
         }
         self.flush().map(drop)
     }
@@ -55,7 +67,6 @@ impl<S> Context<S> {
     /// Fences the sources that are ready; those that get ready later are not of this turn.
     #[inline]
     fn fence(&mut self) {
-        self.in_turn = true;
         if self.schedule.has_hot() || !self.foreign.is_empty() {
             self.fence_those_in_line();
         }
@@ -88,6 +99,17 @@ impl<S> Context<S> {
         foreign.iter().for_each(|id| fence(id.index()));
     }
 
+    /// Arms the quiet sources; those that have something after all are fenced in a turn.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn arm_now(&mut self) {
+        if self.in_turn {
+            self.arm_fenced();
+        } else {
+            self.arm();
+        }
+    }
+
     #[cold]
     #[inline(never)]
     fn arm_fenced(&mut self) {
@@ -101,21 +123,43 @@ impl<S> Context<S> {
         });
     }
 
-    /// Serves what is before the fence.
+    /// Serves what is ready: in a turn, what is before the fence.
     #[inline]
-    fn serve_turn(&mut self, state: &mut S, allowance: &mut Allowance) -> Result<(), Unwind> {
+    fn serve_ready(&mut self, state: &mut S, allowance: &mut Allowance) -> Result<(), Unwind> {
         self.fire(state, allowance)?;
         // First in every other turn, so that a small budget reaches both kinds.
         self.foreign_first = !self.foreign_first;
         if self.foreign_first {
             self.serve_foreign(state, allowance)?;
         }
+        self.serve_line(state, allowance)?;
+        // Again as long as there is something before their fences.
+        while self.serve_foreign(state, allowance)? {}
+        Ok(())
+    }
+
+    /// Serves what the only source has left, or what it got when it was armed.
+    #[inline]
+    fn serve_rest(&mut self, state: &mut S, allowance: &mut Allowance) -> Result<(), Unwind> {
+        self.flush()?;
+        if self.schedule.has_hot() {
+            self.serve_more(state, allowance)
+        } else {
+            Ok(())
+        }
+    }
+
+    #[inline(never)]
+    fn serve_more(&mut self, state: &mut S, allowance: &mut Allowance) -> Result<(), Unwind> {
+        self.serve_line(state, allowance)
+    }
+
+    #[inline(always)]
+    fn serve_line(&mut self, state: &mut S, allowance: &mut Allowance) -> Result<(), Unwind> {
         while self.schedule.has_hot() && self.may_go_on(allowance) {
             self.serve_first(state, allowance)?;
             self.flush()?;
         }
-        // Again as long as there is something before their fences.
-        while self.serve_foreign(state, allowance)? {}
         Ok(())
     }
 

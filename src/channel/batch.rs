@@ -50,7 +50,8 @@ impl<'a, T> Batch<'a, T> {
             taken: 0,
             scratch: None,
         };
-        if batch.filter.is_none() && batch.events.look_along(max as u64) {
+        batch.look_along();
+        if batch.events.has_run() {
             // Nothing is taken to know that there is something: a batch that is leaked keeps all.
             return Some(batch);
         }
@@ -87,7 +88,23 @@ impl<'a, T> Batch<'a, T> {
                 },
             ));
         }
-        self.take_any()
+        self.take_behind_run()
+    }
+
+    #[inline(never)]
+    fn take_behind_run(&mut self) -> Option<(&'a T, Meta)> {
+        let taken = self.take_any();
+        if taken.is_some() {
+            self.look_along();
+        }
+        taken
+    }
+
+    /// Looks how many more events there are in a row, to be taken without a further look.
+    fn look_along(&mut self) {
+        if self.filter.is_none() {
+            self.events.look_along(self.left as u64);
+        }
     }
 
     fn take_any(&mut self) -> Option<(&'a T, Meta)> {
@@ -130,13 +147,19 @@ impl<'a, T> Iterator for Batch<'a, T> {
         if let Some(first) = self.first.take() {
             fold(first);
         }
-        let shown = self.events.show_rest(|event, sequence| {
-            let missed = 0;
-            fold((event, Meta { sequence, missed }));
-        });
-        self.left -= shown as usize;
-        while let Some(item) = self.take_any() {
-            fold(item);
+        loop {
+            let shown = self.events.show_rest(|event, sequence| {
+                let missed = 0;
+                fold((event, Meta { sequence, missed }));
+            });
+            self.left -= shown as usize;
+            self.look_along();
+            if !self.events.has_run() {
+                // A hole, a loss, a filter; or the end.
+                let Some(item) = self.take_any() else { break };
+                fold(item);
+                self.look_along();
+            }
         }
         folded.expect("it is given back each time")
     }

@@ -89,8 +89,8 @@ pub(crate) struct Listing<T> {
     label: Arc<ListenerName>,
     /// Somebody may come after the reader. Set before that can be, on the reader's own behalf.
     followed: AtomicBool,
-    /// That, or the reader comes after others.
-    staged: AtomicBool,
+    /// That, or the reader comes after others, loses events, or refuses some.
+    special: AtomicBool,
 }
 
 /// How a publisher is registered.
@@ -478,7 +478,7 @@ impl<T> Core<T> {
             core: Arc::clone(core),
             label,
             followed: AtomicBool::new(false),
-            staged: AtomicBool::new(reader.is_behind()),
+            special: AtomicBool::new(reader.is_behind()),
         }
     }
 
@@ -531,18 +531,19 @@ impl<T> Listing<T> {
     /// Notes that others may come after the reader.
     pub(crate) fn follow(&self) {
         self.followed.store(true, Ordering::Relaxed);
-        self.stage();
+        self.note_special();
     }
 
-    /// Notes that the reader comes after others.
-    pub(crate) fn stage(&self) {
-        self.staged.store(true, Ordering::Relaxed);
+    /// Notes that there is more to reading than to look whether the next event is there.
+    pub(crate) fn note_special(&self) {
+        self.special.store(true, Ordering::Relaxed);
     }
 
-    /// Whether there may be anybody before or behind the reader: the one thing that one without looks at.
+    /// Whether somebody may be before or behind the reader, or it loses or refuses events: the one thing that any
+    /// other reader looks at.
     #[inline(always)]
-    pub(crate) fn is_staged(&self) -> bool {
-        self.staged.load(Ordering::Relaxed)
+    pub(crate) fn is_special(&self) -> bool {
+        self.special.load(Ordering::Relaxed)
     }
 
     /// Tells publishers, and whoever comes after the reader, that it has gone on.

@@ -495,6 +495,7 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
                 let _announce = Announce::new::<SoleWriter<T>>(core);
                 writer.ring().write_all(claimed, events, drop)
             };
+            writer.filled();
             range = publish::join(range, part);
             // An iterator that ends early ends the batch.
             left = left.min(events.len()).min(left - count);

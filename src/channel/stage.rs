@@ -210,7 +210,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         let upstreams = stages.iter().flat_map(|stage| &stage.lineage);
         self.reader.come_after(upstreams);
         if self.reader.is_behind() {
-            self.listing.stage();
+            self.listing.note_special();
         }
     }
 

@@ -15,7 +15,7 @@ use super::overflow::{Overflow, Start};
 use super::ready_hook::ReadyHook;
 use super::snapshot::SubscriberSnapshot;
 use super::wait::WaitStrategy;
-use crate::ring::{Found, Policy, Reader};
+use crate::ring::{Found, Policy, Reader, Stamp};
 use crate::sync::{Arc, Waiter};
 
 /// Reads the events of a topic, each once, in the topic's order.
@@ -123,6 +123,9 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     }
 
     pub(super) fn of(reader: Reader<T>, listing: Listing<T>, filter: Option<Filter<T>>) -> Self {
+        if reader.policy() != Policy::Lossless || filter.is_some() {
+            listing.note_special();
+        }
         Self {
             reader,
             listing,
@@ -262,22 +265,28 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
             return Ok(0);
         }
         // Asked once: nobody is named while it is borrowed.
-        let staged = self.listing.is_staged();
-        if staged {
+        let special = self.listing.is_special();
+        let plain = !special || self.is_plain();
+        let mut behind = false;
+        if special && plain {
             self.reader.look_upstream();
+            behind = self.reader.is_behind();
         }
         // No function that is called from here is given the handler, and none of the frequent loop may unwind but
         // the handler: either would keep what it counts in memory, event by event.
-        let plain = self.is_plain();
         loop {
-            let shown = if plain {
+            if plain {
                 // The frequent case: as below, with less to look at for each event.
-                self.show_run(max, staged, &mut handler)
+                match self.show_run(max, special, &mut handler) {
+                    Ok(shown) => return Ok(shown),
+                    Err(stamp) if !behind && self.is_plainly_empty(stamp) => return Ok(0),
+                    Err(_) => {}
+                }
             } else {
-                self.show_any(max, &mut handler)?
-            };
-            if shown > 0 || plain && self.is_plainly_empty() {
-                return Ok(shown);
+                let shown = self.show_any(max, &mut handler)?;
+                if shown > 0 {
+                    return Ok(shown);
+                }
             }
             if let Some(nothing) = self.go_on_or_tell() {
                 return nothing.map(|()| 0);
@@ -291,31 +300,28 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         self.reader.policy() == Policy::Lossless && self.filter.is_none()
     }
 
-    /// Whether the next event is still to come, and nobody but a publisher is to be waited for: what a thread that
-    /// spins asks all the time. Where it is not, [`find`](Self::find) tells what is the matter.
+    /// Whether the next event, whose `stamp` was seen, is still to come, and nobody wants to be told of it: what a
+    /// thread that spins asks all the time. Where it is not, [`find`](Self::find) tells what is the matter.
     #[inline(always)]
-    fn is_plainly_empty(&self) -> bool {
-        self.hook.is_none() && !self.reader.is_behind() && self.reader.awaits_next()
+    fn is_plainly_empty(&self, stamp: Stamp) -> bool {
+        self.hook.is_none() && self.reader.awaits_next(stamp)
     }
 
+    /// Shows a run of events; the stamp of the next one when there is none.
     #[inline(always)]
-    fn show_run<F>(&mut self, max: usize, staged: bool, handler: &mut F) -> usize
+    fn show_run<F>(&mut self, max: usize, staged: bool, handler: &mut F) -> Result<usize, Stamp>
     where
         F: FnMut(&T, Meta) -> ControlFlow<()>,
     {
-        if !self.reader.has_event() || staged && !self.reader.is_let_through() {
-            return 0;
-        }
-        let made_room = MadeRoom {
-            listing: &self.listing,
-            staged,
-        };
-        let shown = self.reader.show_run(max as u64, |event, sequence| {
+        let Self {
+            reader, listing, ..
+        } = self;
+        let made_room = || MadeRoom { listing, staged };
+        let shown = reader.show_run(max as u64, made_room, |event, sequence| {
             let missed = 0;
             handler(event, Meta { sequence, missed })
         });
-        drop(made_room);
-        shown as usize
+        shown.map(|shown| shown as usize)
     }
 
     /// After nothing was shown: `None` when there may be something now, what to tell otherwise.
@@ -810,15 +816,17 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     where
         T: Clone,
     {
-        if self.is_plain() && !self.listing.is_staged() {
+        if !self.listing.is_special() {
             // The frequent case, with less to look at.
             let mut taken = None;
             let shown = self.show_run(1, false, &mut |event, _| {
                 taken = Some(event.clone());
                 ControlFlow::Continue(())
             });
-            if shown > 0 || self.is_plainly_empty() {
-                return Ok(taken);
+            match shown {
+                Ok(_) => return Ok(taken),
+                Err(stamp) if self.is_plainly_empty(stamp) => return Ok(None),
+                Err(_) => {}
             }
         }
         // Bounded, also when the filter refuses everything.

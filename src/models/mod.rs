@@ -4,6 +4,7 @@
 //! a loop: what is refused is given up, so that every execution ends. `ci/mutants` weakens the source one
 //! place at a time and demands that the model named there fails.
 
+mod filled;
 mod group;
 mod growing;
 mod join;

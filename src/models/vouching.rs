@@ -23,11 +23,15 @@ fn join_after(ring: &Arc<Ring<u64>>, origin: Origin, upstream: &Reader<u64>) -> 
 fn run(reader: &mut Reader<u64>, mut f: impl FnMut(u64, u64)) {
     reader.look_upstream();
     loop {
-        let shown = reader.show_run(4, |event, sequence| {
-            f(sequence, *event);
-            ControlFlow::Continue(())
-        });
-        if shown == 0 && !reader.pass_gap() {
+        let shown = reader.show_run(
+            4,
+            || (),
+            |event, sequence| {
+                f(sequence, *event);
+                ControlFlow::Continue(())
+            },
+        );
+        if shown.is_err() && !reader.pass_gap() {
             return;
         }
     }

@@ -47,6 +47,10 @@
 //!   cursor over the sequence. The slot neither drops it nor shows it to anybody else.
 //! - **R16** A mark names the event whose value the slot has. It is set by a plan that takes the event from a member,
 //!   when nobody can have claimed the slot again, and taken off by whoever replaces the value.
+//! - **R17** A sole writer is done with a claim before it makes the next one, and the claims of others were done before
+//!   it came. So what comes before the last claim is done: it is that of one sequence before `tail`, or its begin is
+//!   noted before it moves `tail`, and for so long as it is not filled. If no hole is counted after a look at that,
+//!   what is done are events (edges `filled`, `publish`).
 //!
 //! In rings that share a [`sequencer::Sequencer`] every claim is made under its lock, and takes a place for each
 //! of its events with it. So places grow with the sequences of each ring, and of two claims in any two rings the
@@ -66,6 +70,7 @@
 //! | `after`   | `Member::{advance, leave}`                      | `Member::cursor`                       | what an upstream or editor did, and saw     | `stages::downstream_comes_after_capacity_1`, `stages::editors_alone_touch_an_event`, `group::members_come_after_an_editor`, `vouching::hole_of_a_dropped_claim` |
 //! | `again`   | `Member::enter_to`                              | `Member::generation`                   | the seat's last member has left             | `stages::seat_of_an_upstream_is_taken_again` |
 //! | `stop`    | `Tail::raise_limit`                             | `Tail::limit`                          | the plan's look at the slots, and its marks | `shared::claim_below_the_stop_of_another`    |
+//! | `filled`  | `Tail::{claim_alone, set_open}`                 | `Tail::extent`                         | the events of the claims before             | `filled::one_at_a_time`, `filled::batch_behind_single_events` |
 //! | `horizon` | `Ring::announce_horizon`                        | `View::open`                           | the claims before the plan                  | none: see `ci/mutants/orderings.txt`         |
 //! | `end`     | `Ring::set_end`                                 | `Ring::end`                            | what was before the close, or the successor | `lossless::close_carries_what_was_done_before`, `growing::drain_beside_a_growth_lossless` |
 //! | `place`   | `Placing::drop`                                 | `Sequencer::next`                      | the claims of all smaller places            | `timeline::two_publishers_lossless`          |
@@ -110,7 +115,7 @@ pub(crate) use members::Seat;
 pub(crate) use reader::Parcel;
 pub(crate) use reader::{Events, Found, Loss, Origin, Policy, Reader, RefusedJoin};
 pub(crate) use sequencer::Sequencer;
-pub(crate) use slot::MAX_SEQUENCE;
+pub(crate) use slot::{MAX_SEQUENCE, Stamp};
 #[cfg(feature = "metrics")]
 pub(crate) use standings::Standings;
 pub(crate) use succession::Joined;

@@ -18,8 +18,9 @@ use std::ops::{ControlFlow, Range};
 use super::Ring;
 use super::member::Member;
 use super::members::Seat;
+use super::slot::{MAX_SEQUENCE, Slot, Stamp};
 use super::upstream::Upstreams;
-use crate::sync::{Arc, thread_id};
+use crate::sync::{Arc, CHUNK, thread_id};
 
 mod alarm;
 mod behind;
@@ -257,10 +258,11 @@ impl<T> Reader<T> {
         claimed + self.ring.events_from(from, &self.seat, self.limit_now())
     }
 
-    /// Whether a lossless reader's next event is still to come, as [`found_nothing`](Self::found_nothing) tells it.
+    /// Whether a lossless reader's next event, whose `stamp` it has seen, is still to come, as
+    /// [`found_nothing`](Self::found_nothing) tells it.
     #[inline(always)]
-    pub(crate) fn awaits_next(&self) -> bool {
-        !self.is_done(self.next) && self.next < self.ring.end()
+    pub(crate) fn awaits_next(&self, stamp: Stamp) -> bool {
+        !stamp.is_done(self.next) && self.next < self.ring.end()
     }
 
     /// For a reader at `next`, after it saw that `next` is not done. `end` covers every claim that is
@@ -333,53 +335,61 @@ impl<T> Reader<T> {
         self.ring.slot(self.next).stamp().is_event(self.next)
     }
 
-    /// The events that there are in a row from the next sequence on, without holes, up to `max`; for a lossless
-    /// reader.
-    ///
-    /// The stamps are not looked at where the upstreams have seen that there are events.
+    /// The events that there are in a row from the next sequence on, without holes, up to `max`, and to a chunk where
+    /// stamps have to be looked at; for a lossless reader.
     #[inline(always)]
     fn run(&self, max: u64) -> Range<u64> {
         debug_assert_eq!(self.policy, Policy::Lossless);
         let first = self.next;
-        let max = max.min(self.limit.saturating_sub(first));
+        let until = (first + max.min(MAX_SEQUENCE)).min(self.limit).max(first);
         if first >= self.vouched_from {
-            return first..first + max;
+            return first..until;
         }
-        // Held here, as an acquiring load keeps the compiler from holding anything that is loaded.
-        let slots = &*self.ring.slots;
-        // Always some, without a panic.
-        let slot = |sequence: u64| slots.get(sequence as usize & (slots.len() - 1));
-        let mut end = first;
-        while end - first < max && slot(end).is_some_and(|slot| slot.stamp().is_event(end)) {
-            end += 1;
-        }
+        let end = see(&self.ring.slots, first, until.min(first + 1 + CHUNK));
         first..end
     }
 
-    /// Shows up to `max` events in a row, without holes, to `f`, for a lossless reader, until `f` breaks;
-    /// tells how many.
+    /// Shows up to `max` events in a row, without holes, to `f`, for a lossless reader, until `f` breaks; tells how
+    /// many. What is published meanwhile is not shown. When there is none, or it is not let through, its stamp is the
+    /// answer. What `when_some` makes is dropped when publishers have been told.
     ///
-    /// The stamps are looked at first, so that the loop over the events keeps its state in registers.
+    /// The stamps of a chunk are looked at before its events, so that the loop over these keeps its state in registers.
     #[inline(always)]
-    pub(crate) fn show_run(
+    pub(crate) fn show_run<G>(
         &mut self,
         max: u64,
+        when_some: impl FnOnce() -> G,
         mut f: impl FnMut(&T, u64) -> ControlFlow<()>,
-    ) -> u64 {
-        let sequences = self.run(max);
+    ) -> Result<u64, Stamp> {
+        debug_assert_eq!(self.policy, Policy::Lossless);
         let Self {
             ring,
             seat,
             next,
             end: told,
+            limit,
+            vouched_from,
             account,
             ..
         } = self;
-        // Always some: a panic in this loop would keep what `f` counts out of registers, as it is to be seen when
-        // the panic is caught.
+        let first = *next;
+        // Held here, as an acquiring load keeps the compiler from holding anything that is loaded.
         let slots = &*ring.slots;
-        let slot = |sequence: u64| slots.get(sequence as usize & (slots.len() - 1));
-        let first = sequences.start;
+        let stamp = slots[first as usize & (slots.len() - 1)].stamp();
+        if !stamp.is_event(first) || first >= *limit || max == 0 {
+            return Err(stamp);
+        }
+        let until = (first + max.min(MAX_SEQUENCE)).min(*limit);
+        // Those before `seen` are seen to be there; there may be more before `until`.
+        let (mut seen, mut until) = if first >= *vouched_from {
+            (until, until)
+        } else {
+            see_chunk(slots, first + 1, until)
+        };
+        if seen < until {
+            (seen, until) = ring.look_far(seen, until);
+        }
+        let _when_told = when_some();
         let mut run = Run {
             member: seat.member(),
             account,
@@ -387,18 +397,29 @@ impl<T> Reader<T> {
             told,
             next: first,
         };
-        for sequence in sequences {
-            let Some(slot) = slot(sequence) else { break };
-            // Passed before user code may unwind.
-            run.next = sequence + 1;
-            // SAFETY: the stamp of this event was seen above (R2), or by an upstream (R13), and the reader tells
-            // publishers that it has passed the sequence when `run` is dropped, which is after this (R4).
-            let flow = unsafe { slot.read(|event| f(event, sequence)) };
-            if flow.is_break() {
+        loop {
+            for sequence in run.next..seen {
+                // Always some: a panic in this loop would keep what `f` counts out of registers, as it is to be seen
+                // when the panic is caught.
+                let Some(slot) = slots.get(sequence as usize & (slots.len() - 1)) else {
+                    return Ok(0);
+                };
+                // Passed before user code may unwind.
+                run.next = sequence + 1;
+                // SAFETY: the stamp of this event was seen above (R2), or by an upstream (R13), or it is known to be
+                // there (R17). The reader tells publishers that it has passed the sequence when `run` is dropped,
+                // which is after this (R4).
+                let flow = unsafe { slot.read(|event| f(event, sequence)) };
+                if flow.is_break() {
+                    return Ok(run.next - first);
+                }
+            }
+            if seen == until {
                 break;
             }
+            (seen, until) = see_chunk(slots, seen, until);
         }
-        run.next - first
+        Ok(run.next - first)
     }
 
     /// Lends events to `f`; what `f` takes is done with when this returns.
@@ -444,6 +465,42 @@ impl<T> Reader<T> {
     }
 }
 
+/// The sequence behind the events that there are in a row, from `from` to before `to`.
+#[inline(always)]
+fn see<T>(slots: &[Slot<T>], from: u64, to: u64) -> u64 {
+    // Always some, without a panic.
+    let slot = |sequence: u64| slots.get(sequence as usize & (slots.len() - 1));
+    let mut seen = from;
+    while seen < to && slot(seen).is_some_and(|slot| slot.stamp().is_event(seen)) {
+        seen += 1;
+    }
+    seen
+}
+
+/// As `see`, but no more than a chunk; and before which sequence there may be more.
+#[inline(always)]
+fn see_chunk<T>(slots: &[Slot<T>], from: u64, until: u64) -> (u64, u64) {
+    let chunk = until.min(from + CHUNK);
+    let seen = see(slots, from, chunk);
+    (seen, if seen < chunk { seen } else { until })
+}
+
+impl<T> Ring<T> {
+    /// For who has seen all events before `seen` and wants those before `until`: how far there are more for certain,
+    /// and what is claimed of them.
+    ///
+    /// Asked for many events at a time only: it takes the line of the tail from a publisher on another core.
+    #[cold]
+    #[inline(never)]
+    fn look_far(&self, seen: u64, until: u64) -> (u64, u64) {
+        let extent = self.tail.extent();
+        let until = until.min(extent.claimed).max(seen);
+        // Asked after the look, which shows the holes before what is done (R17).
+        let events = if self.holes() == 0 { extent.done } else { 0 };
+        (events.clamp(seen, until), until)
+    }
+}
+
 /// A run of events that a lossless reader shows. How far it is stays a local, and so in a register, until
 /// the run ends or unwinds.
 struct Run<'a> {
@@ -460,8 +517,8 @@ impl Drop for Run<'_> {
         self.account.delivered += self.next - *self.reader_next;
         *self.reader_next = self.next;
         *self.told = self.next;
+        // Of holes it has passed none since it told how many.
         self.member.delivered.set(self.account.delivered);
-        self.member.holes.set(self.account.holes);
         self.member.advance(self.next);
     }
 }
@@ -523,6 +580,12 @@ impl<'a, T> Events<'a, T> {
         if self.reader.policy == Policy::Lossless {
             self.run = self.reader.run(max);
         }
+        !self.run.is_empty()
+    }
+
+    /// Whether events were seen in a row that are not taken.
+    #[inline(always)]
+    pub(crate) fn has_run(&self) -> bool {
         !self.run.is_empty()
     }
 

@@ -48,7 +48,8 @@ impl Stamp {
     /// The slot is done with this sequence: there is its event, or there will be none.
     #[inline]
     pub(crate) fn is_done(self, sequence: u64) -> bool {
-        self.0 >> 2 == sequence.wrapping_add(1) & (u64::MAX >> 2)
+        let flags = Self::HOLE | Self::OCCUPIED;
+        self.0 | flags == sequence.wrapping_add(1) << 2 | flags
     }
 
     /// The slot is done with this sequence, or even with one of a later lap.
@@ -62,7 +63,7 @@ impl Stamp {
     /// The slot says that this sequence has no event.
     #[inline]
     pub(crate) fn is_hole(self, sequence: u64) -> bool {
-        self.is_done(sequence) && self.0 & Self::HOLE != 0
+        Self(self.0 | Self::OCCUPIED) == Self::hole(sequence, true)
     }
 
     #[inline]
@@ -214,7 +215,8 @@ impl<T> Slot<T> {
     ///
     /// # Safety
     ///
-    /// - The caller, or one it comes after, has seen a stamp that says that the slot holds an event (R2, R13).
+    /// - The caller, or one it comes after, has seen a stamp that says that the slot holds an event (R2, R13), or it is
+    ///   known that it does (R17).
     /// - No publisher writes the slot before `f` returns (R4, R5, R12).
     #[inline(always)]
     pub(crate) unsafe fn read<R>(&self, f: impl FnOnce(&T) -> R) -> R {

@@ -429,6 +429,9 @@ impl<T> SoleWriter<T> {
     /// The caller sees to it that no other publisher exists, and that the last one's claims are done.
     pub(crate) fn new(ring: Arc<Ring<T>>) -> Self {
         let head = ring.tail.claimed();
+        if ring.places.is_none() {
+            ring.tail.claimed_by_one();
+        }
         Self {
             ring,
             gate: Gate::new(head),
@@ -481,7 +484,24 @@ impl<T> SoleWriter<T> {
         if from + events > self.stop {
             return self.claim_planned(events);
         }
+        self.open(from, from + events);
         self.claim_to(from + events, 0)
+    }
+
+    /// Says what comes before a claim that is about to be made, if it is one of several sequences.
+    #[inline(always)]
+    fn open(&self, from: u64, end: u64) {
+        if end - from > 1 {
+            self.ring.tail.open_claim(from);
+        }
+    }
+
+    /// To be told when a claim of several sequences is filled: readers then need not look at the stamps of its events.
+    #[inline]
+    pub(crate) fn filled(&self) {
+        if self.ring.places.is_none() {
+            self.ring.tail.close_claim();
+        }
     }
 
     #[cold]
@@ -498,6 +518,7 @@ impl<T> SoleWriter<T> {
         self.gate.set_done(from);
         let plan = self.gate.plan(&self.ring, from, events)?;
         self.stop = plan.stop;
+        self.open(from, plan.end);
         self.ring.tail.claim_alone(plan.end);
         let holes = self.ring.step_over(&self.gate, from, plan);
         self.claim_to(plan.end, holes)
@@ -521,6 +542,7 @@ impl<T> Drop for SoleWriter<T> {
     fn drop(&mut self) {
         // Shared publishers go on from here.
         self.ring.lock_gate().set_done(self.head);
+        self.ring.tail.claimed_by_many();
         self.ring.tail.raise_limit(self.head);
     }
 }

@@ -136,6 +136,9 @@ pub(crate) fn spin_loop() {
 /// One seat in the first block, so that models of two members grow the table.
 pub(crate) const FIRST_SEATS: usize = 1;
 
+/// One at a time, so that a reader looks at more than one chunk.
+pub(crate) const CHUNK: u64 = 1;
+
 /// A model arms at once: looking again would only multiply its executions.
 pub(crate) const WASTED_LOOKS: usize = 0;
 

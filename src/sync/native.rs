@@ -74,6 +74,9 @@ impl Backoff {
 /// The number of seats in the first block of a membership table.
 pub(crate) const FIRST_SEATS: usize = 4;
 
+/// How many stamps a reader looks at before it shows their events: few enough that those are in the nearest cache still.
+pub(crate) const CHUNK: u64 = 64;
+
 /// Looks at sources that find nothing, before all of those are armed instead: about what the heavy barrier
 /// costs that arming needs, so that no pattern of traffic costs more than twice what it must.
 pub(crate) const WASTED_LOOKS: usize = 4096;

@@ -229,6 +229,36 @@ fn turns(rounds: u64, subscriptions: usize, events: u64) {
     }
 }
 
+/// Events handled one by one, of a reactor whose subscriptions all have one at a time.
+fn polls_one(rounds: u64, subscriptions: u64) {
+    let bus = Bus::new();
+    let topics: Vec<_> = (0..subscriptions)
+        .map(|index| {
+            bus.topic_named::<Event<8>>(&format!("topic.{index}"))
+                .expect("the name is valid")
+        })
+        .collect();
+    let mut reactor = Reactor::<u64>::new();
+    for topic in &topics {
+        reactor.on(topic.subscribe(), |sum, event, _| *sum += event[0]);
+    }
+    let mut publishers: Vec<_> = topics
+        .iter()
+        .map(|topic| topic.exclusive_publisher().expect("it is the only one"))
+        .collect();
+    let mut sum = 0;
+    for _ in 0..rounds * ROUND / subscriptions {
+        for publisher in &mut publishers {
+            let _ = publisher.publish([1; 8]);
+        }
+        measured(|| {
+            for _ in 0..subscriptions {
+                assert!(reactor.poll_one(&mut sum), "the events are there");
+            }
+        });
+    }
+}
+
 #[cfg(feature = "services")]
 fn call(rounds: u64) {
     struct Double(u64);
@@ -286,6 +316,7 @@ const COSTS: &[Cost] = &[
     }),
     ("turn of 1", |rounds| turns(rounds, 1, 1)),
     ("turn of 1024, one active", |rounds| turns(rounds, 1024, 1)),
+    ("poll_one of 16, all active", |rounds| polls_one(rounds, 16)),
     #[cfg(feature = "services")]
     ("start, try_recv, reply, try_take", call),
 ];

@@ -3,7 +3,7 @@
 mod common;
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{assert_conserved, finishes};
 use proptest::prelude::*;
@@ -281,6 +281,80 @@ fn a_filtered_subscription_is_given_what_passes() {
     assert_eq!((turn.handled, turn.pending), (50, 0));
     assert!(seen.into_iter().eq((0..100).step_by(2)));
     assert_conserved(&topic);
+}
+
+/// Enough looks for nothing that quiet sources are armed.
+const IN_VAIN: usize = 10_000;
+
+#[test]
+fn an_event_after_thousands_of_turns_for_nothing_is_handled_in_the_next() {
+    for sources in [1, 2] {
+        for polled in [false, true] {
+            let bus = Bus::new();
+            let topics = [open(&bus, "0", 4), open(&bus, "1", 4)];
+            let mut reactor = Reactor::new();
+            for topic in &topics[..sources] {
+                reactor.on(topic.subscribe(), |sum: &mut u64, event, _| *sum += event);
+            }
+            let mut sum = 0;
+            for round in 0..2 {
+                for _ in 0..IN_VAIN {
+                    if polled {
+                        assert!(!reactor.poll_one(&mut sum));
+                    } else {
+                        assert_eq!(reactor.turn(&mut sum, Budget::unlimited()).handled, 0);
+                    }
+                }
+                topics[0].publish(7).unwrap();
+                if polled {
+                    assert!(reactor.poll_one(&mut sum));
+                } else {
+                    assert_eq!(reactor.turn(&mut sum, Budget::unlimited()).handled, 1);
+                }
+                assert_eq!(sum, 7 * (round + 1));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_the_only_source_adds_or_wakes_begins_with_the_next_turn() {
+    let bus = Bus::new();
+    let topics = [open(&bus, "0", 4), open(&bus, "1", 4)];
+    let other = topics[1].clone();
+    let mut reactor = Reactor::<Vec<u64>>::new();
+    reactor.on(topics[0].subscribe(), move |seen, event, cx| {
+        seen.push(*event);
+        cx.on(other.subscribe(), |seen, event, _| seen.push(*event));
+        cx.at(Instant::now(), |seen, _| seen.push(9));
+        other.publish(1).unwrap();
+    });
+    topics[0].publish(0).unwrap();
+    let mut seen = Vec::new();
+    let turn = reactor.turn(&mut seen, Budget::unlimited());
+    assert_eq!((turn.handled, turn.timers, turn.pending), (1, 0, 0));
+    let turn = reactor.turn(&mut seen, Budget::unlimited());
+    assert_eq!((turn.handled, turn.timers, turn.pending), (1, 1, 0));
+    assert_eq!(seen, [0, 9, 1]);
+}
+
+#[test]
+fn the_only_source_ends_with_the_turn_that_handles_the_last_it_had() {
+    let bus = Bus::new();
+    let topic = open(&bus, "t", 256);
+    let mut reactor = Reactor::<Vec<u64>>::new();
+    let id = reactor.on(topic.subscribe(), |seen, event, _| seen.push(*event));
+    reactor.on_closed(id, |seen, _| seen.push(99));
+    for event in 0..100 {
+        topic.publish(event).unwrap();
+    }
+    topic.close();
+    let mut seen = Vec::new();
+    let turn = reactor.turn(&mut seen, Budget::events(10));
+    assert_eq!((turn.handled, turn.pending, turn.open), (10, 90, 1));
+    let turn = reactor.turn(&mut seen, Budget::unlimited());
+    assert_eq!((turn.handled, turn.pending, turn.open), (90, 0, 0));
+    assert!(seen.into_iter().eq((0..100).chain([99])));
 }
 
 #[derive(Clone, Debug)]

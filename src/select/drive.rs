@@ -114,7 +114,7 @@ impl<S> Context<S> {
 
     /// Serves the only source that there is to look at, if there is just one of any kind. Who is alone is looked at,
     /// fenced in a turn, and served in one, and stands in no line. Tells whether it was looked at.
-    #[inline]
+    #[inline(always)]
     pub(super) fn serve_only_one(
         &mut self,
         state: &mut S,

@@ -58,10 +58,16 @@ impl<S> Context<S> {
         self.serve_ready(state, &mut one)?;
         if one.events > 0 && !looked {
             // Nobody in line had an event after all: a filter refused it, or another member of a group was faster.
-            self.look();
-            self.serve_ready(state, &mut one)?;
+            self.look_and_serve(state, &mut one)?;
         }
         self.flush().map(drop)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_and_serve(&mut self, state: &mut S, allowance: &mut Allowance) -> Result<(), Unwind> {
+        self.look();
+        self.serve_ready(state, allowance)
     }
 
     /// Fences the sources that are ready; those that get ready later are not of this turn.

@@ -141,9 +141,9 @@ fn a_long_batch_is_the_same_folded_and_taken_one_by_one() {
     publisher.publish_batch(Short(MANY..MANY + 5, 7)).unwrap();
     publish(&mut publisher, MANY + 5..2 * MANY);
     let by_fold = folded.poll_batch(500, |batch| batch.map(|(event, _)| *event).collect());
-    let by_next = taken.poll_batch(500, |mut batch| {
+    let by_next = taken.poll_batch(500, |batch| {
         let mut events = Vec::new();
-        while let Some((event, _)) = batch.next() {
+        for (event, _) in batch {
             events.push(*event);
         }
         events

@@ -496,7 +496,8 @@ impl<T> Ring<T> {
         let extent = self.tail.extent();
         let until = until.min(extent.claimed).max(seen);
         // Asked after the look, which shows the holes before what is done (R17).
-        let events = if self.holes() == 0 { extent.done } else { 0 };
+        let holes = self.holes();
+        let events = if holes == 0 { extent.done } else { 0 };
         (events.clamp(seen, until), until)
     }
 }

@@ -1,6 +1,6 @@
 //! The plan of the next stretch: who is in the way, who is pushed, what is stepped over.
 
-use super::member::{Cursor, Pin, Standing};
+use super::member::{Cursor, Member, Pin, Standing};
 use super::slot::MAX_SEQUENCE;
 use super::{Ring, Shape};
 use crate::sync::Ordering;
@@ -184,46 +184,66 @@ impl Gate {
     fn walk<T>(&mut self, ring: &Ring<T>, head: u64, needed: u64, pushed: u64, scan: &mut Scan) {
         self.pins.clear();
         for block in ring.members.blocks() {
-            'members: for member in block {
-                let next = loop {
+            for member in block {
+                loop {
                     let cursor = member.cursor();
-                    let (target, standing) = match cursor.standing() {
-                        Standing::Gating => {
-                            scan.gating = scan.gating.min(cursor.next());
-                            continue 'members;
-                        }
-                        Standing::Gone => break None,
-                        _ if cursor.next() >= needed => break Some(cursor.next()),
-                        Standing::Pushable => (pushed, Standing::Pushable),
-                        // Gaps alone end no membership.
-                        Standing::Expendable if ring.events_between(cursor.next(), needed) == 0 => {
-                            (needed, Standing::Expendable)
-                        }
-                        Standing::Expendable => {
-                            self.look_for_done(ring, head, head + ring.shape.capacity);
-                            (head.min(self.done), Standing::Gone)
-                        }
-                    };
-                    // Counted before the push: its slots stay as they are until this plan is carried out.
-                    let lost = ring.events_between(cursor.next(), target);
-                    if member.try_move(cursor, Cursor::new(target, standing)) {
-                        member.count_lost(lost, target - cursor.next() - lost, target);
-                        if member.misses() {
-                            ring.note_missed(cursor.next(), target);
-                        }
-                        break Some(target);
+                    if cursor.standing() == Standing::Gating {
+                        scan.gating = scan.gating.min(cursor.next());
+                        break;
                     }
-                };
-                if let Some(next) = next {
-                    scan.lossy = scan.lossy.min(next);
-                }
-                // The cursor first, then the pin (R5).
-                let pin = member.pin();
-                if pin != Pin::NONE {
-                    self.pins.push(pin);
+                    if self.meet(ring, member, cursor, (head, needed, pushed), scan) {
+                        break;
+                    }
                 }
             }
         }
+    }
+
+    /// Looks at a member that does not gate, and pushes it if it is in the way; `false` if its cursor has moved
+    /// meanwhile.
+    fn meet<T>(
+        &mut self,
+        ring: &Ring<T>,
+        member: &Member,
+        cursor: Cursor,
+        (head, needed, pushed): (u64, u64, u64),
+        scan: &mut Scan,
+    ) -> bool {
+        let push = match cursor.standing() {
+            Standing::Gating => unreachable!("a gating member is waited for"),
+            Standing::Gone => None,
+            _ if cursor.next() >= needed => {
+                scan.lossy = scan.lossy.min(cursor.next());
+                None
+            }
+            Standing::Pushable => Some((pushed, Standing::Pushable)),
+            // Gaps alone end no membership.
+            Standing::Expendable if ring.events_between(cursor.next(), needed) == 0 => {
+                Some((needed, Standing::Expendable))
+            }
+            Standing::Expendable => {
+                self.look_for_done(ring, head, head + ring.shape.capacity);
+                Some((head.min(self.done), Standing::Gone))
+            }
+        };
+        if let Some((target, standing)) = push {
+            // Counted before the push: its slots stay as they are until this plan is carried out.
+            let lost = ring.events_between(cursor.next(), target);
+            if !member.try_move(cursor, Cursor::new(target, standing)) {
+                return false;
+            }
+            member.count_lost(lost, target - cursor.next() - lost, target);
+            if member.misses() {
+                ring.note_missed(cursor.next(), target);
+            }
+            scan.lossy = scan.lossy.min(target);
+        }
+        // The cursor first, then the pin (R5).
+        let pin = member.pin();
+        if pin != Pin::NONE {
+            self.pins.push(pin);
+        }
+        true
     }
 
     /// The sequence behind the last of `events` free slots from `head`.

@@ -378,6 +378,18 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
         if self.core.observers.is_watched() {
             return self.batch_observed(events, length, patience);
         }
+        if length > 0
+            && let Some((core, writer)) = self.heard()
+            && let Some(turns) = writer.claim_turns_now(length as u64)
+        {
+            // Its own, as the one below is lent to a call: here its state may stay in registers.
+            let mut events = events;
+            let announce = Announce::new::<SoleWriter<T>>(core);
+            let range = writer.ring().write_turns(turns, &mut events, drop);
+            drop(announce);
+            let next = writer.ring().next_sequence();
+            return Ok(range.unwrap_or(next..next));
+        }
         self.batch_unobserved::<I, false>(&mut events, length, patience)
             .map_err(|refusal| refusal.of_batch(BatchRest::untouched(events)))
     }
@@ -459,8 +471,9 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
         range
     }
 
-    /// Publishes `length` events, or as many as there are.
-    #[inline(always)]
+    /// Publishes `length` events, or as many as there are, where that may need a plan, or parts.
+    #[cold]
+    #[inline(never)]
     fn batch_unobserved<I, const MISSED: bool>(
         &mut self,
         events: &mut I,

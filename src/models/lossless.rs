@@ -165,6 +165,43 @@ fn close_is_exact() {
     });
 }
 
+/// A batch that needs no plan is read whole or refused whole, whatever a close does; and the reader is told of the close
+/// after it. Its iterator ends early.
+#[test]
+fn close_is_exact_for_a_batch() {
+    explore(None, || {
+        let ring = ring(8, 8);
+        let mut reader = Reader::join(&ring, Policy::Lossless, Origin::Now).unwrap();
+        let mut writer = SoleWriter::new(Arc::clone(&ring));
+        // Its plan reaches over the batch.
+        publish(&mut writer, 9).unwrap();
+        let closer = {
+            let ring = Arc::clone(&ring);
+            thread::spawn(move || ring.close())
+        };
+        let publisher = thread::spawn(move || match writer.claim_turns_now(3) {
+            Some(turns) => {
+                let written = writer.ring().write_turns(turns, &mut (10..12), drop);
+                assert_eq!(written, Some(1..3));
+                2
+            }
+            None => {
+                assert_eq!(writer.claim(3).unwrap_err(), Obstacle::Closed);
+                0
+            }
+        });
+        let mut seen = read(&mut reader, 4);
+        let told = (reader.find(4) == Found::Closed).then_some(seen.len());
+        closer.join().unwrap();
+        let accepted = publisher.join().unwrap();
+        seen.extend(read(&mut reader, 4));
+        let expected = [(0, 9, 0), (1, 10, 0), (2, 11, 0)];
+        assert_eq!(seen, expected[..1 + accepted]);
+        assert!(told.is_none_or(|told| told == seen.len()));
+        assert_eq!(reader.find(1), Found::Closed);
+    });
+}
+
 /// Who is told of the close sees what its closer did before.
 #[test]
 fn close_carries_what_was_done_before() {

@@ -387,6 +387,7 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
             let announce = Announce::new::<SoleWriter<T>>(core);
             let range = writer.ring().write_turns(turns, &mut events, drop);
             drop(announce);
+            writer.filled();
             let next = writer.ring().next_sequence();
             return Ok(range.unwrap_or(next..next));
         }

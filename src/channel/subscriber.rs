@@ -279,7 +279,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
                 // The frequent case: as below, with less to look at for each event.
                 match self.show_run(max, special, &mut handler) {
                     Ok(shown) => return Ok(shown),
-                    Err(stamp) if !behind && self.is_plainly_empty(stamp) => return Ok(0),
+                    Err(Some(stamp)) if !behind && self.is_plainly_empty(stamp) => return Ok(0),
                     Err(_) => {}
                 }
             } else {
@@ -307,9 +307,14 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         self.hook.is_none() && self.reader.awaits_next(stamp)
     }
 
-    /// Shows a run of events; the stamp of the next one when there is none.
+    /// Shows a run of events; the stamp of the next one when there is none, if it was looked at.
     #[inline(always)]
-    fn show_run<F>(&mut self, max: usize, staged: bool, handler: &mut F) -> Result<usize, Stamp>
+    fn show_run<F>(
+        &mut self,
+        max: usize,
+        staged: bool,
+        handler: &mut F,
+    ) -> Result<usize, Option<Stamp>>
     where
         F: FnMut(&T, Meta) -> ControlFlow<()>,
     {
@@ -825,7 +830,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
             });
             match shown {
                 Ok(_) => return Ok(taken),
-                Err(stamp) if self.is_plainly_empty(stamp) => return Ok(None),
+                Err(Some(stamp)) if self.is_plainly_empty(stamp) => return Ok(None),
                 Err(_) => {}
             }
         }

@@ -351,7 +351,7 @@ impl<T> Reader<T> {
 
     /// Shows up to `max` events in a row, without holes, to `f`, for a lossless reader, until `f` breaks; tells how
     /// many. What is published meanwhile is not shown. When there is none, or it is not let through, its stamp is the
-    /// answer. What `when_some` makes is dropped when publishers have been told.
+    /// answer, if that was looked at. What `when_some` makes is dropped when publishers have been told.
     ///
     /// The stamps of a chunk are looked at before its events, so that the loop over these keeps its state in registers.
     #[inline(always)]
@@ -360,7 +360,7 @@ impl<T> Reader<T> {
         max: u64,
         when_some: impl FnOnce() -> G,
         mut f: impl FnMut(&T, u64) -> ControlFlow<()>,
-    ) -> Result<u64, Stamp> {
+    ) -> Result<u64, Option<Stamp>> {
         debug_assert_eq!(self.policy, Policy::Lossless);
         let Self {
             ring,
@@ -375,13 +375,19 @@ impl<T> Reader<T> {
         let first = *next;
         // Held here, as an acquiring load keeps the compiler from holding anything that is loaded.
         let slots = &*ring.slots;
-        let stamp = slots[first as usize & (slots.len() - 1)].stamp();
-        if !stamp.is_event(first) || first >= *limit || max == 0 {
-            return Err(stamp);
+        let vouched = first >= *vouched_from;
+        let none = first >= *limit || max == 0;
+        if !vouched {
+            let stamp = slots[first as usize & (slots.len() - 1)].stamp();
+            if !stamp.is_event(first) || none {
+                return Err(Some(stamp));
+            }
+        } else if none {
+            return Err(None);
         }
         let until = (first + max.min(MAX_SEQUENCE)).min(*limit);
         // Those before `seen` are seen to be there; there may be more before `until`.
-        let (mut seen, mut until) = if first >= *vouched_from {
+        let (mut seen, mut until) = if vouched {
             (until, until)
         } else {
             see_chunk(slots, first + 1, until)

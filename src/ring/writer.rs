@@ -517,6 +517,7 @@ impl<T> SoleWriter<T> {
             return None;
         }
         self.head = end;
+        self.open(from, end);
         self.ring.tail.claim_alone(end);
         let turns = self.ring.turns_unless_closed(from, end);
         if turns.is_none() {

@@ -317,8 +317,8 @@ The tables are those of each floor's `mod.rs`, which are where to change them; `
 source, and this page against them. `RINGBUS_UPDATE_DOCS=1 cargo test --test edges` writes it.
 ";
 
-/// The tables of all floors, and what no model catches.
-fn orderings() -> String {
+/// The tables of all floors, and what no model catches, from a `ledger`.
+fn orderings(ledger: &str) -> String {
     let mut page = TITLE.to_owned();
     for name in FLOORS {
         let text = read(&root().join("src").join(name).join("mod.rs"));
@@ -336,7 +336,6 @@ fn orderings() -> String {
     page += "\n## Weakened, and no model fails\n\n\
         What `ci/mutants` weakens and no model catches, with the argument for each, from `ci/mutants/orderings.txt`.\n\n\
         | place | weakened | why no model |\n|-------|----------|--------------|\n";
-    let ledger = read(&root().join("ci/mutants/orderings.txt"));
     for line in ledger.lines().filter(|line| !line.starts_with('#')) {
         if let Some((place, reason)) = line.split_once(" | none: ") {
             let (place, weakened) = place.rsplit_once(' ').expect("a place is weakened");
@@ -349,7 +348,12 @@ fn orderings() -> String {
 #[test]
 fn the_page_of_orderings_is_that_of_the_tables() {
     let path = root().join("docs/orderings.md");
-    let wanted = orderings();
+    let ledger = root().join("ci/mutants/orderings.txt");
+    if !root().join(".ci").exists() {
+        // The package that is published has the page without that.
+        return;
+    }
+    let wanted = orderings(&read(&ledger));
     if std::env::var_os("RINGBUS_UPDATE_DOCS").is_some() {
         fs::write(&path, &wanted).unwrap();
     }

@@ -63,7 +63,9 @@ fn lineup() -> Lineup {
     vec![
         ("control", "stamped ring", || timed(control::ring::<false>())),
         ("ringbus", "publish, poll", || timed(only(ours::exclusive::<64>(Spin, 1)))),
+        ("ringbus", "publish, poll(4)", || timed(only(ours::exclusive::<4>(Spin, 1)))),
         ("ringbus Park", "publish, poll", || timed(only(ours::exclusive::<64>(Park, 1)))),
+        ("ringbus Park", "publish, poll(4)", || timed(only(ours::exclusive::<4>(Park, 1)))),
         ("ringbus shared", "publish, poll", || timed(only(ours::shared::<64>(Spin, 1)))),
         ("rtrb", "push, pop", || timed(rtrb::push_pop())),
         ("rtrb", "push, read_chunk", || timed(rtrb::push_chunks())),

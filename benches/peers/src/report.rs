@@ -183,6 +183,7 @@ impl Target {
             Kind::Difference => " ns more",
         };
         let verdict = if self.met() { "ok" } else { "**miss**" };
+        let at_most = (at_most * 100.0).round() / 100.0;
         format!(
             "| {scenario} | {ours} | {theirs} | ≤ {at_most}{unit} | {quartile:.3} | {median:.3} ({low:.3} to {high:.3}) | {verdict} |"
         )

@@ -826,7 +826,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     where
         T: Clone,
     {
-        if self.is_plain() && !self.listing.is_special() {
+        if !self.listing.is_special() {
             // The frequent case, with less to look at.
             let mut taken = None;
             let shown = self.show_run(1, false, &mut |event, _| {

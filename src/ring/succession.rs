@@ -352,17 +352,13 @@ impl<T> Reader<T> {
         false
     }
 
-    /// Counts what is left in this ring from `from` on as lost.
+    /// Counts what is left in this ring from `from` on as lost; the cursor has passed it.
     pub(super) fn give_up(&mut self, from: u64) {
         let end = self.ring.end();
         let lost = self.ring.events_between(from, end);
         self.account.missed += lost;
         self.account.conflated += lost;
         self.account.holes += end - from - lost;
-        // Nobody pushes it any more.
-        let cursor = self.member().cursor();
-        self.member()
-            .try_move(cursor, Cursor::new(end, cursor.standing()));
         (self.next, self.end) = (end, end);
     }
 

@@ -80,6 +80,11 @@ impl<T> Reader<T> {
                 return Found::Expelled(missed);
             }
             if self.ring.end() != u64::MAX && self.is_overtaken(from) {
+                // A publisher may have pushed it since the look, and counted what it took.
+                let end = Cursor::new(self.ring.end(), cursor.standing());
+                if !self.member().try_move(cursor, end) {
+                    continue;
+                }
                 self.note_loss(lost);
                 self.give_up(from);
                 return Found::Closed;

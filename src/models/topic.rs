@@ -14,10 +14,13 @@ fn topic(capacity: usize) -> Topic<u64> {
 }
 
 /// Both sides park: the reader for events, the publisher for room.
-fn publish_and_receive(preemptions: usize, exclusive: bool) {
+fn publish_and_receive(preemptions: usize, exclusive: bool, filtered: bool) {
     explore(Some(preemptions), move || {
         let topic = topic(1);
-        let mut subscriber = topic.subscribe();
+        let mut subscriber = match filtered {
+            true => topic.subscriber().filter(|_| true).open().unwrap(),
+            false => topic.subscribe(),
+        };
         let publisher = if exclusive {
             let mut publisher = topic.exclusive_publisher().unwrap();
             thread::spawn(move || {
@@ -43,12 +46,18 @@ fn publish_and_receive(preemptions: usize, exclusive: bool) {
 
 #[test]
 fn exclusive_publish_and_receive() {
-    publish_and_receive(2, true);
+    publish_and_receive(2, true, false);
 }
 
 #[test]
 fn shared_publish_and_receive() {
-    publish_and_receive(2, false);
+    publish_and_receive(2, false, false);
+}
+
+/// A filter has what is received go another way.
+#[test]
+fn exclusive_publish_and_receive_filtered() {
+    publish_and_receive(2, true, true);
 }
 
 /// Dropping the subscriber in the way frees a publisher that waits already.

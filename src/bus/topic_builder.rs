@@ -81,7 +81,7 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
     ///
     /// Publishers step over the slots of the events that a lossy subscriber is handling or has left in a batch, at
     /// most 64 for each. In a ring without slots to spare, which one of 64 or more has not, lossless subscribers may
-    /// be that much less behind meanwhile; a publisher that waits for room then goes on when a lossless one reads.
+    /// be that much less behind meanwhile.
     pub fn capacity(mut self, events: usize) -> Self {
         self.capacity = Some(events);
         self

@@ -200,7 +200,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
             Found::Closed => return Err(PollError::Closed),
             Found::Expelled(missed) => return Err(PollError::Disconnected(missed)),
         }
-        let went_on = WentOn(Some(&self.listing));
+        let went_on = WentOn(&self.listing);
         let edited = self.reader.edit(max as u64, |event, sequence| {
             let missed = 0;
             handler(event, Meta { sequence, missed })

@@ -54,14 +54,12 @@ impl<T: Send + Sync + 'static> Drop for Subscriber<T> {
 
 /// Tells publishers that there may be room, and who comes after the reader that there may be an event, when it
 /// is dropped; so also when user code unwinds.
-pub(super) struct WentOn<'a, T>(pub(super) Option<&'a Listing<T>>);
+pub(super) struct WentOn<'a, T>(pub(super) &'a Listing<T>);
 
 impl<T> Drop for WentOn<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        if let Some(listing) = self.0 {
-            listing.went_on();
-        }
+        self.0.went_on();
     }
 }
 
@@ -80,6 +78,16 @@ impl<T> Drop for MadeRoom<'_, T> {
             self.listing.core().room.notify();
         }
     }
+}
+
+/// What a reader finds. Tells publishers if it let go of slots by that.
+#[inline(always)]
+fn look<T>(reader: &mut Reader<T>, listing: &Listing<T>, max: u64) -> Found {
+    let found = reader.find(max);
+    if reader.take_let_go() {
+        listing.core().room.notify();
+    }
+    found
 }
 
 /// Asked also while there is something to look at: the filter may refuse all of it.
@@ -218,10 +226,10 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     /// With [`Overflow::Latest`] that is at most one, the newest. `Ok(0)` means that there was nothing, or
     /// that the filter refused a whole ring of events.
     ///
-    /// Without a filter it looks for events before it shows the first one, and shows what was there: what is published
-    /// while `handler` runs is left for the next call. So where events come almost as fast as they are handled each waits for the look
-    /// at up to `max`; with 4 it is there after a small fraction of the time that 64 take, which in return get through
-    /// more events when there are many.
+    /// Without a filter it looks for events before it shows the first one, and shows what was there: what is
+    /// published while `handler` runs is left for the next call. So where events come almost as fast as they are
+    /// handled each waits for the look at up to `max`; with 4 it is there after a small fraction of the time that 64
+    /// take, which in return get through more events when there are many.
     ///
     /// A blocked publisher goes on when the call returns, so `max` bounds how long it waits, too.
     ///
@@ -364,7 +372,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     /// What the reader finds. When that is nothing, the hook will be called for the next thing.
     #[inline(always)]
     pub(super) fn find(&mut self, max: u64) -> Found {
-        let found = self.reader.find(max);
+        let found = look(&mut self.reader, &self.listing, max);
         if found == Found::Empty && (self.hook.is_some() || self.reader.is_behind()) {
             return self.find_or_arm(max);
         }
@@ -378,7 +386,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
             return Found::Empty;
         };
         self.waits_on().join(&waiter);
-        let found = self.reader.find(max);
+        let found = look(&mut self.reader, &self.listing, max);
         if found == Found::Empty {
             // Or the hook would wait where nothing comes any more.
             self.note_freedom();
@@ -745,7 +753,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         let mut shown = 0;
         let mut flow = ControlFlow::Continue(());
         while flow.is_continue() && shown < max && left > 0 {
-            match reader.find((max - shown) as u64) {
+            match look(reader, listing, (max - shown) as u64) {
                 Found::Some => {}
                 Found::Empty => break,
                 Found::Closed if shown > 0 => break,
@@ -754,7 +762,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
                 Found::Expelled(missed) => return Err(PollError::Disconnected(missed)),
             }
             // Dropped after the events are given back, also when user code unwinds.
-            let went_on = WentOn(lossless.then_some(listing));
+            let went_on = WentOn(listing);
             let mut events = reader.take_turns();
             while flow.is_continue() && shown < max && left > 0 {
                 let Some((event, sequence, account)) = events.next() else {
@@ -802,9 +810,8 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
             scratch,
             ..
         } = self;
-        let lossless = reader.policy() == Policy::Lossless;
         // Dropped after the events are given back.
-        let went_on = WentOn(lossless.then_some(listing));
+        let went_on = WentOn(listing);
         let answer = reader.lend(|events| match Batch::new(events, filter.as_mut(), max) {
             Some(batch) => Ok(handler(batch.with_scratch(scratch))),
             None => Err((handler, Nothing::Yet)),
@@ -857,8 +864,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
                 filter,
                 ..
             } = &mut *self;
-            let lossless = reader.policy() == Policy::Lossless;
-            let _went_on = WentOn(lossless.then_some(listing));
+            let _went_on = WentOn(listing);
             let taken = reader.lend(|mut events| {
                 events.next_with(|event, _, account| {
                     if filter.as_mut().is_some_and(|filter| !filter(event)) {
@@ -917,15 +923,12 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         let found = core
             .settings()
             .wait
-            .wait(
-                &core.events,
-                Some(&core.parked),
-                deadline,
-                || match reader.find(1) {
+            .wait(&core.events, Some(&core.parked), deadline, || {
+                match look(reader, listing, 1) {
                     Found::Empty => None,
                     found => Some(found),
-                },
-            );
+                }
+            });
         match found {
             Some(Found::Closed) => Err(PollError::Closed),
             Some(Found::Expelled(missed)) => Err(PollError::Disconnected(missed)),

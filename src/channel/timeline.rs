@@ -165,9 +165,10 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
         self.reader.note_thread();
         let before = self.reader.position();
         let next = self.reader.next_place(CLAIM);
-        if self.reader.position() != before && self.reader.policy() == Policy::Lossless {
-            // Holes were passed.
-            drop(WentOn(Some(&self.listing)));
+        let passed = self.reader.position() != before && self.reader.policy() == Policy::Lossless;
+        if passed | self.reader.take_let_go() {
+            // Holes were passed, or slots let go of.
+            drop(WentOn(&self.listing));
         }
         next
     }
@@ -190,8 +191,7 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
             filter,
             ..
         } = self;
-        let lossless = reader.policy() == Policy::Lossless;
-        let went_on = WentOn(lossless.then_some(&*listing));
+        let went_on = WentOn(listing);
         reader.lend(|mut events| {
             let mut shown = 0;
             let mut flow = ControlFlow::Continue(());

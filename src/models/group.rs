@@ -434,6 +434,28 @@ fn handling_frees_a_blocked_publisher() {
     });
 }
 
+/// So has one of a lossy group, in whose hand the slot was that the publisher wants: the ring has none to spare, and
+/// there is no room behind a subscriber for stepping over it.
+#[test]
+fn lossy_handling_frees_a_blocked_publisher() {
+    explore(Some(2), || {
+        let topic = topic(64);
+        let mut reader = topic.subscribe();
+        let workers = topic.group("workers").overflow(Overflow::DropOldest);
+        let mut one = workers.join().unwrap();
+        let mut publisher = topic.exclusive_publisher().unwrap();
+        publisher.publish_batch(vec![0; 64]).unwrap();
+        assert_eq!(reader.poll(1, |_, _| {}), Ok(1));
+        let handling = thread::spawn(move || {
+            assert_eq!(one.poll(1, |_, _| {}), Ok(1));
+            one
+        });
+        let publishing = thread::spawn(move || publisher.publish(1).unwrap());
+        assert_eq!(publishing.join().unwrap(), 64);
+        let _one = handling.join().unwrap();
+    });
+}
+
 /// A member that waits for a key to be looked up is woken when that is done.
 #[test]
 fn router_wakes_the_others() {

@@ -3,7 +3,7 @@
 use loom::thread;
 
 use super::explore;
-use crate::channel::{Core, Overflow, PublishError, RecvError, Settings, Topic};
+use crate::channel::{Core, Overflow, PollError, PublishError, RecvError, Settings, Topic};
 
 fn topic(capacity: usize) -> Topic<u64> {
     let settings = Settings {
@@ -72,6 +72,42 @@ fn leaving_frees_a_blocked_publisher() {
         publisher.publish(1).unwrap();
         leaving.join().unwrap();
     });
+}
+
+/// In a ring without slots to spare what a lossy subscriber has in hand is stepped over, for which there may be no
+/// room behind a lossless one. The publisher that waits for that goes on when the slots are let go.
+fn letting_go_frees_a_blocked_publisher(overflow: Overflow) {
+    explore(Some(2), move || {
+        let topic = topic(64);
+        let mut reader = topic.subscribe();
+        let mut lossy = topic.subscriber().overflow(overflow).open().unwrap();
+        let mut publisher = topic.exclusive_publisher().unwrap();
+        publisher.publish_batch(vec![0; 64]).unwrap();
+        assert_eq!(reader.poll(1, |_, _| {}), Ok(1));
+        let letting_go = thread::spawn(move || {
+            let shown = lossy.poll(1, |_, _| {});
+            assert!(matches!(shown, Ok(1) | Err(PollError::Disconnected(_))));
+            lossy
+        });
+        let publishing = thread::spawn(move || publisher.publish(1).unwrap());
+        let sequence = publishing.join().unwrap();
+        assert_eq!(
+            sequence, 64,
+            "the reader has not moved, so there is room for no gap"
+        );
+        let _lossy = letting_go.join().unwrap();
+    });
+}
+
+#[test]
+fn letting_go_of_what_was_read_frees_a_blocked_publisher() {
+    letting_go_frees_a_blocked_publisher(Overflow::DropOldest);
+}
+
+/// The publisher has ended the membership, and then found the pin that the reader had set before it knew.
+#[test]
+fn letting_go_of_what_was_not_claimed_frees_a_blocked_publisher() {
+    letting_go_frees_a_blocked_publisher(Overflow::Disconnect);
 }
 
 /// Closing wakes a reader and a publisher, and gives the event back.

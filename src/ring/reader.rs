@@ -93,6 +93,8 @@ pub(crate) struct Reader<T> {
     /// Lost events known so far, of those the publishers counted.
     pub(super) lost: u64,
     expelled: bool,
+    /// A pin was taken off for which there was no claim.
+    pub(super) let_go: bool,
     /// Whom a loss is told at once; a lossy reader's.
     alarm: Option<Box<Alarm>>,
     pub(super) account: Account,
@@ -213,6 +215,12 @@ impl<T> Reader<T> {
             Found::Closed => self.find_ahead(max),
             found => found,
         }
+    }
+
+    /// Whether a look has let go of slots since the last call: publishers may have found them pinned.
+    #[inline]
+    pub(crate) fn take_let_go(&mut self) -> bool {
+        std::mem::take(&mut self.let_go)
     }
 
     #[inline]
@@ -571,6 +579,8 @@ impl<T> Drop for Commit<'_, T> {
         if reader.policy == Policy::Lossless {
             reader.tell_taken();
         } else {
+            // Or holes at the end of the claim would stay pinned, which nobody is to be shown.
+            reader.pass_holes();
             reader.publish_account();
             if reader.next == reader.end {
                 reader.unpin();
@@ -580,14 +590,13 @@ impl<T> Drop for Commit<'_, T> {
 }
 
 impl<'a, T> Events<'a, T> {
-    /// Looks which events there are in a row, up to `max`, for [`next_of_run`](Self::next_of_run); tells whether there
-    /// are any. A lossy reader's are looked at one by one.
+    /// Looks which events there are in a row, up to `max`, for [`next_of_run`](Self::next_of_run). A lossy reader's are
+    /// looked at one by one.
     #[inline(always)]
-    pub(crate) fn look_along(&mut self, max: u64) -> bool {
+    pub(crate) fn look_along(&mut self, max: u64) {
         if self.reader.policy == Policy::Lossless {
             self.run = self.reader.run(max);
         }
-        !self.run.is_empty()
     }
 
     /// Whether events were seen in a row that are not taken.

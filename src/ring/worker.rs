@@ -430,8 +430,8 @@ impl<T> Worker<T> {
             post.member().set_pin(Pin::NONE);
         } else {
             post.member().rest();
-            self.news.room = true;
         }
+        self.news.room = true;
         self.lifted = true;
     }
 
@@ -659,10 +659,8 @@ impl<T> Worker<T> {
         }
         self.tally.at.set(0);
         self.group.put_back(portion);
-        self.news = News {
-            room: !self.group.terms.lossy,
-            work: true,
-        };
+        self.news.room |= !self.group.terms.lossy;
+        self.news.work = true;
     }
 
     fn finish_keyed(&mut self, portion: Portion) {

@@ -4,7 +4,7 @@
 //! before and behind them, and so leaves executions out that happen. Each of these tests is about one of those, and
 //! `ci/mutants/scheduled.txt` has the fault that it must find.
 
-use ringbus::{Bus, Topic, TryPublishError};
+use ringbus::{Bus, Overflow, Topic, TryPublishError};
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::{Config, Runner, thread};
 
@@ -62,5 +62,31 @@ fn scheduled_one_that_takes_a_seat_just_given_back_keeps_what_is_reserved_for_it
         };
         drop(leaving);
         joining.join().expect("it keeps its place");
+    });
+}
+
+#[test]
+fn scheduled_what_is_taken_just_before_a_topic_grows_is_counted_once() {
+    on_all_schedules(|| {
+        let bus = Bus::new();
+        let topic = growing(&bus);
+        let mut lossless = topic.subscribe();
+        let newest = topic.subscriber().overflow(Overflow::Latest);
+        let mut newest = newest.open().expect("the topic is open");
+        let publisher = topic.publisher().expect("the topic is open");
+        publisher.try_publish(0).expect("there is room");
+        let publishing = thread::spawn(move || {
+            assert_eq!(lossless.try_recv(), Ok(0));
+            // It takes the first event from the other one, then has the ring grow.
+            publisher.try_publish(1).expect("there is room");
+            publisher.try_publish(2).expect("the topic grows");
+            lossless
+        });
+        let _ = newest.try_iter().next();
+        let _lossless = publishing.join().expect("it publishes");
+        while newest.try_iter().next().is_some() {}
+        let numbers = newest.snapshot();
+        assert_eq!(numbers.published, 3);
+        assert_eq!(numbers.delivered + numbers.missed, 3);
     });
 }

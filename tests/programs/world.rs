@@ -400,13 +400,10 @@ impl Common {
                     .subscribers
                     .iter()
                     .filter(|numbers| numbers.overflow == Overflow::Block);
-                // What a lossy one holds is stepped over, which takes room where there are no slots to spare; how far
-                // that reaches is in no snapshot, and nobody is told when it ends.
-                let held = snapshot.max_capacity >= 64
-                    && snapshot
-                        .subscribers
-                        .iter()
-                        .any(|numbers| numbers.overflow != Overflow::Block);
+                // What a lossy one holds is stepped over, which takes room; how far its slots reach is not told.
+                let held = snapshot.subscribers.iter().any(|numbers| {
+                    numbers.overflow != Overflow::Block && numbers.pending > numbers.lag
+                });
                 // In a ring without slots to spare gaps take room as events do.
                 let room = snapshot.max_capacity.saturating_sub(events) as u64;
                 snapshot.closed || !held && lossless.all(|numbers| numbers.lag <= room)

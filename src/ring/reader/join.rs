@@ -164,6 +164,7 @@ impl<T> Reader<T> {
             edits: false,
             lost: 0,
             expelled: false,
+            let_go: false,
             alarm: None,
             account: Account::default(),
             thread: 0,

@@ -114,6 +114,7 @@ impl<T> Reader<T> {
                 .member()
                 .try_move(cursor, Cursor::new(look.end, cursor.standing()))
             {
+                self.let_go = true;
                 continue;
             }
             self.note_loss(lost);

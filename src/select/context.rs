@@ -47,8 +47,6 @@ pub struct Context<S> {
     pub(super) foreign_first: bool,
     /// The fences of a turn are up.
     pub(super) in_turn: bool,
-    /// The subscription that is served is to be looked at first.
-    pub(super) look_first: bool,
     /// The source of each timeline.
     pub(super) merges: Vec<(Arc<Sequencer>, HandlerId)>,
     /// Handlers that were added while their timeline's source was served.
@@ -111,7 +109,6 @@ impl<S> Context<S> {
             foreign_turn: 0,
             foreign_first: false,
             in_turn: false,
-            look_first: false,
             merges: Vec::new(),
             joining: Vec::new(),
             roster_changed: false,

@@ -225,24 +225,24 @@ impl<T> Drop for Counted<'_, '_, T> {
     }
 }
 
-impl<S, T, H> Source<S> for Subscription<T, H>
-where
-    T: Send + Sync + 'static,
-    H: Take<S, T>,
-{
-    fn serve(
+impl<T: Send + Sync + 'static, H> Subscription<T, H> {
+    /// Serves, if it is known to be `ready` or looks so. Once for both, as it is too much to be there twice for every
+    /// handler.
+    #[inline(never)]
+    fn serve_by<S>(
         &mut self,
+        ready: bool,
         id: HandlerId,
         state: &mut S,
         context: &mut Context<S>,
         max: usize,
         handled: &mut usize,
-    ) -> Outcome {
-        if context.look_first {
-            context.look_first = false;
-            if !self.look(context) {
-                return Outcome::Dry;
-            }
+    ) -> Outcome
+    where
+        H: Take<S, T>,
+    {
+        if !ready && !self.look(context) {
+            return Outcome::Dry;
         }
         let Self {
             subscriber,
@@ -262,8 +262,24 @@ where
             Err(PollError::WouldDeadlock) => unreachable!("a handler is given what is there"),
         }
     }
+}
 
-    /// By a flag, as what `serve` does is too much to be there twice for every handler.
+impl<S, T, H> Source<S> for Subscription<T, H>
+where
+    T: Send + Sync + 'static,
+    H: Take<S, T>,
+{
+    fn serve(
+        &mut self,
+        id: HandlerId,
+        state: &mut S,
+        context: &mut Context<S>,
+        max: usize,
+        handled: &mut usize,
+    ) -> Outcome {
+        self.serve_by(true, id, state, context, max, handled)
+    }
+
     fn serve_if_ready(
         &mut self,
         id: HandlerId,
@@ -272,8 +288,7 @@ where
         max: usize,
         handled: &mut usize,
     ) -> Outcome {
-        context.look_first = true;
-        self.serve(id, state, context, max, handled)
+        self.serve_by(false, id, state, context, max, handled)
     }
 
     #[inline]

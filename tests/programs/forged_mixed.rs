@@ -3,7 +3,9 @@
 use ringbus::{Overflow, Redeliver};
 
 use super::check::check;
-use super::forged::{after_all, before_all, member, numbers, published, seen, span};
+use super::forged::{
+    Forgery, after_all, all_are_found_out, before_all, member, numbers, published, seen, span,
+};
 use super::program::{Keys, Terms};
 use super::record::{
     Answer, Call, Colleague, Facts, Glance, Group, GroupNumbers, Letter, Membership, Place, Record,
@@ -264,9 +266,6 @@ fn honest() -> Record {
         ..Record::default()
     }
 }
-
-/// What is wrong, a part of the complaint, and how it is made so.
-type Forgery = (&'static str, &'static str, fn(&mut Record));
 
 fn shown(record: &mut Record, member: usize, call: usize) -> &mut Vec<Showing> {
     &mut record.colleagues[member].calls[call].shown
@@ -581,19 +580,6 @@ const FORGERIES: &[Forgery] = &[
 ];
 
 #[test]
-fn an_honest_record_with_groups_stages_and_editors_passes() {
-    assert_eq!(check(&honest()), Ok(()));
-}
-
-#[test]
 fn every_forged_record_with_groups_stages_and_editors_is_found_out() {
-    for (what, complaint, forge) in FORGERIES {
-        let mut record = honest();
-        forge(&mut record);
-        let claim = check(&record).expect_err(what);
-        assert!(
-            claim.contains(complaint),
-            "{what}, and the complaint is: {claim}"
-        );
-    }
+    all_are_found_out(honest, check, FORGERIES);
 }

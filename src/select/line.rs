@@ -1,84 +1,63 @@
 //! Who is served next.
 
-/// Indices in the order in which they were put in line, in a ring that holds all there can be.
+use std::collections::VecDeque;
+
+/// Indices in the order in which they were put in line.
 ///
 /// A place in the line is a number that grows by one for each that is put there.
 #[derive(Debug, Default)]
 pub(super) struct Line {
-    /// As many as a power of two.
-    ring: Vec<u32>,
-    first: u32,
-    end: u32,
+    waiting: VecDeque<u32>,
+    /// How many were taken from its front.
+    passed: u64,
 }
 
 impl Line {
-    /// Makes room for the indices below `count`, each of which is in line once at most.
+    /// Makes room for the indices below `count`, each of which is in line once at most: a line does not grow later.
     pub(super) fn make_room(&mut self, count: usize) {
-        if self.ring.len() >= count {
-            return;
-        }
-        let waiting: Vec<_> = self.iter().collect();
-        self.ring = vec![0; count.next_power_of_two()];
-        let first = self.first;
-        self.end = first;
-        waiting.into_iter().for_each(|index| self.push(index));
-    }
-
-    #[inline]
-    fn at(&self, place: u32) -> usize {
-        place as usize & (self.ring.len().wrapping_sub(1))
+        self.waiting
+            .reserve(count.saturating_sub(self.waiting.len()));
     }
 
     #[inline]
     pub(super) fn push(&mut self, index: usize) {
-        let at = self.at(self.end);
-        self.ring[at] = index as u32;
-        self.end = self.end.wrapping_add(1);
+        self.waiting.push_back(index as u32);
     }
 
     #[inline]
     pub(super) fn pop(&mut self) -> Option<usize> {
-        if self.is_empty() {
-            return None;
-        }
-        let index = self.ring[self.at(self.first)];
-        self.first = self.first.wrapping_add(1);
+        let index = self.waiting.pop_front()?;
+        self.passed += 1;
         Some(index as usize)
-    }
-
-    #[inline]
-    pub(super) fn is_empty(&self) -> bool {
-        self.first == self.end
     }
 
     /// The place of whoever is put in line next.
     #[inline]
-    pub(super) fn end(&self) -> u32 {
-        self.end
+    pub(super) fn end(&self) -> u64 {
+        self.passed + self.waiting.len() as u64
     }
 
     /// Whether everybody before a place has been taken.
     #[inline]
-    pub(super) fn has_passed(&self, place: u32) -> bool {
-        self.first.wrapping_sub(place).cast_signed() >= 0
+    pub(super) fn has_passed(&self, place: u64) -> bool {
+        self.passed >= place
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        let count = self.end.wrapping_sub(self.first);
-        (0..count).map(|ahead| self.ring[self.at(self.first.wrapping_add(ahead))] as usize)
+        self.waiting.iter().map(|&index| index as usize)
     }
 
-    /// Takes an index out of the line; tells whether it was there. The others go once through the line for that,
-    /// so that every place told before has passed.
+    /// Takes an index out of the line; tells whether it was there. Those behind it come one place forward, as if it
+    /// had been taken.
     pub(super) fn remove(&mut self, index: usize) -> bool {
-        let mut found = false;
-        for _ in 0..self.end.wrapping_sub(self.first) {
-            match self.pop() {
-                Some(other) if other != index => self.push(other),
-                _ => found = true,
-            }
-        }
-        found
+        let at = self
+            .waiting
+            .iter()
+            .position(|&other| other as usize == index);
+        let Some(at) = at else { return false };
+        self.waiting.remove(at);
+        self.passed += 1;
+        true
     }
 }
 

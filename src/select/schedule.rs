@@ -53,7 +53,7 @@ pub(crate) struct Schedule {
     cooling: Vec<u32>,
     wasted: usize,
     /// Where the usual line ended when the cooling ones were looked at last.
-    looked: u32,
+    looked: u64,
 }
 
 impl Schedule {

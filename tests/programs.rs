@@ -6,13 +6,14 @@
 //! another kind have groups, stages and editors besides; those of a third have several topics, on a timeline and
 //! merged.
 //!
-//! | variable                     | what                                                              |
-//! |------------------------------|-------------------------------------------------------------------|
-//! | `RINGBUS_PROGRAMS_SECONDS`   | how long to make up programs of each kind; 0.6 if it is not set   |
-//! | `RINGBUS_PROGRAMS_FROM`      | the first seed                                                    |
-//! | `RINGBUS_PROGRAMS_SEED`      | the seed of a program that is to be run again and again           |
-//! | `RINGBUS_PROGRAMS_SIMPLIFY`  | how many seconds to make one that fails simpler; 30 if not set    |
-//! | `RINGBUS_PROGRAMS_SCHEDULE`  | under the deterministic scheduler, the schedule that is to be run |
+//! | variable                    | what                                                               |
+//! |-----------------------------|--------------------------------------------------------------------|
+//! | `RINGBUS_PROGRAMS_SECONDS`  | how long to make up programs of each kind; 0.6 if it is not set    |
+//! | `RINGBUS_PROGRAMS_FROM`     | the first seed                                                     |
+//! | `RINGBUS_PROGRAMS_SEED`     | the seed of a program that is to be run again and again            |
+//! | `RINGBUS_PROGRAMS_SIMPLIFY` | how many seconds to make one that fails simpler; 30 if not set     |
+//! | `RINGBUS_PROGRAMS_LEAKS`    | `false` for programs that leak nothing, as the leak sanitizer asks |
+//! | `RINGBUS_PROGRAMS_SCHEDULE` | under the deterministic scheduler, the schedule that is to be run  |
 
 #[path = "programs/check.rs"]
 mod check;
@@ -77,8 +78,13 @@ fn setting<V: std::str::FromStr>(name: &str) -> Option<V> {
     let given = std::env::var(name).ok()?;
     match given.parse() {
         Ok(value) => Some(value),
-        Err(_) => panic!("{name} is a number, got {given:?}"),
+        Err(_) => panic!("{name} can't be {given:?}"),
     }
+}
+
+/// Whether programs may leak what they have.
+fn may_leak() -> bool {
+    setting("RINGBUS_PROGRAMS_LEAKS").unwrap_or(true)
 }
 
 fn seconds(name: &str, otherwise: f64) -> Duration {
@@ -99,13 +105,13 @@ fn tree<S: Strategy>(programs: &S, seed: u64) -> S::Tree {
 /// Of one topic, with subscribers.
 fn plain() -> impl Strategy<Value = Program> {
     let (threads, most) = SIZE;
-    program(threads, most, true)
+    program(threads, most, may_leak())
 }
 
 /// Of one topic, with groups, stages and editors too.
 fn mixed() -> impl Strategy<Value = Program> {
     let (threads, most) = SIZE;
-    mixed::mixed(threads, most, true)
+    mixed::mixed(threads, most, may_leak())
 }
 
 /// Of several topics, on a timeline and merged.

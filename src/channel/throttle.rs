@@ -59,9 +59,11 @@ mod tests {
 
     #[test]
     fn a_million_in_a_row_are_told_twenty_times_and_each_once() {
-        let told = told((0..1 << 20).map(|_| (1, 0)));
+        let doublings = if cfg!(miri) { 10 } else { 20 };
+        let told = told((0..1 << doublings).map(|_| (1, 0)));
         let told: Vec<u64> = told.into_iter().flatten().collect();
-        assert_eq!((told.len(), told.iter().sum()), (21, 1_u64 << 20));
+        let (times, all) = (told.len(), told.iter().sum::<u64>());
+        assert_eq!((times, all), (doublings + 1, 1 << doublings));
     }
 
     #[test]

@@ -22,6 +22,12 @@ pub trait Sender<const WORDS: usize = 8>: Send {
     }
 }
 
+/// A sending end that tells when its channel is full.
+pub trait TrySender: Sender {
+    /// Sends one event, unless the channel is full.
+    fn try_send(&mut self, event: Event) -> Result<(), Event>;
+}
+
 /// The receiving end of a peer.
 pub trait Receiver<const WORDS: usize = 8>: Send {
     /// Hands what is there to `each`, oldest first, by reference where the peer can; returns how many.
@@ -283,6 +289,21 @@ pub trait Duplex: Send {
     fn receive(&mut self, each: impl FnMut(&Event)) -> usize;
 }
 
+/// A sending and a receiving end of one channel.
+pub struct Both<S, R>(pub S, pub R);
+
+impl<S: TrySender, R: Receiver> Duplex for Both<S, R> {
+    #[inline(always)]
+    fn try_send(&mut self, event: Event) -> Result<(), Event> {
+        self.0.try_send(event)
+    }
+
+    #[inline(always)]
+    fn receive(&mut self, each: impl FnMut(&Event)) -> usize {
+        self.1.receive(each)
+    }
+}
+
 /// Sends a window, and receives it and that of the other thread meanwhile.
 pub struct Exchanging<D> {
     duplex: D,
@@ -292,10 +313,34 @@ pub struct Exchanging<D> {
 /// Tells the events of the two sides apart.
 const SIDE: u64 = 1 << 40;
 
+/// Events that are sent before the next look, and looks at most then: of some peers one look gives one event.
+const RUN: u64 = 64;
+
 impl<D: Duplex> Exchanging<D> {
-    /// Takes one side of an exchange, 0 or 1.
+    /// Takes one side of an exchange, 0 or 1; side 0 sends the sequences of a plain sender.
     pub fn new(duplex: D, side: usize) -> Self {
         Self { duplex, side }
+    }
+}
+
+/// What has come of both sides.
+struct Arrivals {
+    checks: [Check; 2],
+    looks: Looks,
+}
+
+impl Arrivals {
+    /// Receives what is there; returns how many.
+    #[inline(always)]
+    fn receive(&mut self, duplex: &mut impl Duplex) -> usize {
+        let Self { checks, looks } = self;
+        let seen = duplex.receive(|event| checks[(event.sequence() / SIDE) as usize].see(event));
+        *if seen > 0 {
+            &mut looks.full
+        } else {
+            &mut looks.empty
+        } += 1;
+        seen
     }
 }
 
@@ -303,35 +348,32 @@ impl<D: Duplex> Half for Exchanging<D> {
     fn run(&mut self, job: &Job) -> Outcome {
         let Self { duplex, side } = self;
         let began = Instant::now();
-        let mut checks = [0, SIDE].map(|side| Check::new(job.first + side));
-        let mut looks = Looks::default();
-        let mut receive = |duplex: &mut D| {
-            let seen =
-                duplex.receive(|event| checks[(event.sequence() / SIDE) as usize].see(event));
-            *if seen > 0 {
-                &mut looks.full
-            } else {
-                &mut looks.empty
-            } += 1;
-            checks.iter().all(|check| check.count() == job.count)
+        let mut arrivals = Arrivals {
+            checks: [0, SIDE].map(|side| Check::new(job.first + side)),
+            looks: Looks::default(),
         };
         let first = job.first + *side as u64 * SIDE;
         for sequence in first..first + job.count {
             insist(Event::new(sequence), |event| {
                 duplex.try_send(event).inspect_err(|_| {
-                    receive(duplex);
+                    arrivals.receive(duplex);
                 })
             });
-            if sequence.is_multiple_of(64) {
-                receive(duplex);
+            if sequence.is_multiple_of(RUN) {
+                (0..RUN)
+                    .take_while(|_| arrivals.receive(duplex) > 0)
+                    .count();
             }
         }
         let mut patience = Patience::default();
-        while !receive(duplex) {
-            hint::spin_loop();
-            patience.count();
+        while (arrivals.checks.iter()).any(|check| check.count() < job.count) {
+            if arrivals.receive(duplex) == 0 {
+                hint::spin_loop();
+                patience.count();
+            }
         }
         let ended = Instant::now();
+        let Arrivals { checks, looks } = arrivals;
         checks.iter().for_each(|check| check.verify(job.count));
         Outcome::span(began, ended, looks)
     }

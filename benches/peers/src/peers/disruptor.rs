@@ -9,7 +9,7 @@ use ::disruptor::{
 };
 
 use crate::event::{BATCH, CAPACITY, Event};
-use crate::halves::{Receiver, Sender};
+use crate::halves::{Receiver, Sender, TrySender};
 
 /// No limit to the events of one poll.
 pub const ALL: usize = usize::MAX;
@@ -129,6 +129,7 @@ pub fn diamond() -> (
 }
 
 /// `publish` and `batch_publish`, which write the event in its slot.
+#[derive(Clone)]
 pub struct Publish<P>(P);
 
 impl<P, const WORDS: usize> Sender<WORDS> for Publish<P>
@@ -147,6 +148,17 @@ where
                 *slot = Event::new(sequence);
             }
         });
+    }
+}
+
+impl<P> TrySender for Publish<P>
+where
+    P: Producer<Event> + Send,
+{
+    #[inline(always)]
+    fn try_send(&mut self, event: Event) -> Result<(), Event> {
+        let published = self.0.try_publish(|slot| *slot = event);
+        published.map(drop).map_err(|_| event)
     }
 }
 

@@ -71,12 +71,20 @@ pub fn blocking<I, O>((inlet, outlet): (I, O)) -> (Send<I>, Recv<O>) {
 }
 
 /// `try_send`, again and again.
+#[derive(Clone)]
 pub struct TrySend<I>(pub I);
 
 impl<I: Inlet<Event<WORDS>>, const WORDS: usize> halves::Sender<WORDS> for TrySend<I> {
     #[inline(always)]
     fn send(&mut self, event: Event<WORDS>) {
         insist(event, |event| self.0.try_put(event));
+    }
+}
+
+impl<I: Inlet<Event>> halves::TrySender for TrySend<I> {
+    #[inline(always)]
+    fn try_send(&mut self, event: Event) -> Result<(), Event> {
+        self.0.try_put(event)
     }
 }
 

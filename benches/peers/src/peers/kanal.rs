@@ -24,17 +24,35 @@ pub fn draining_of<const WORDS: usize>(capacity: usize) -> (TrySend<WORDS>, Drai
 }
 
 /// `try_send_option`, which keeps an event that does not fit.
+#[derive(Clone)]
 pub struct TrySend<const WORDS: usize = 8>(Sender<Event<WORDS>>);
+
+impl<const WORDS: usize> TrySend<WORDS> {
+    /// Sends the event, and takes it, unless the channel is full.
+    #[inline(always)]
+    fn try_put(&self, event: &mut Option<Event<WORDS>>) -> bool {
+        (self.0.try_send_option(event)).expect("the receiver is there")
+    }
+}
 
 impl<const WORDS: usize> halves::Sender<WORDS> for TrySend<WORDS> {
     #[inline(always)]
     fn send(&mut self, event: Event<WORDS>) {
         let mut event = Some(event);
         let mut patience = Patience::default();
-        while !(self.0.try_send_option(&mut event)).expect("the receiver is there") {
+        while !self.try_put(&mut event) {
             std::hint::spin_loop();
             patience.count();
         }
+    }
+}
+
+impl halves::TrySender for TrySend {
+    #[inline(always)]
+    fn try_send(&mut self, event: Event) -> Result<(), Event> {
+        let mut event = Some(event);
+        self.try_put(&mut event);
+        event.map_or(Ok(()), Err)
     }
 }
 

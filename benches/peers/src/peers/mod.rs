@@ -38,6 +38,17 @@ pub const ONE_TO_ONE: [&str; 9] = [
     "multiqueue2",
 ];
 
+/// The peers of several publishers and one reader, by the names of their rows.
+pub const MANY_TO_ONE: [&str; 7] = [
+    "disruptor multi",
+    "crossbeam-channel",
+    "std mpsc",
+    "crossfire mpsc",
+    "kanal",
+    "flume",
+    "thingbuf",
+];
+
 /// The crates whose versions the report prints.
 pub const CRATES: [&str; 16] = [
     "ringbus",

@@ -6,7 +6,7 @@ use ::ringbus::{
 };
 
 use crate::event::{BATCH, CAPACITY, Event};
-use crate::halves::{Duplex, Receiver, Sender};
+use crate::halves::{Duplex, Receiver, Sender, TrySender};
 
 /// Creates a topic whose waits are of this strategy. The topic closes with its bus.
 fn topic(wait: WaitStrategy) -> (Bus, Topic<Event>) {
@@ -126,6 +126,7 @@ pub fn in_place_of<const MOST: usize, const WORDS: usize>(
 }
 
 /// `publish` and `publish_batch`.
+#[derive(Clone)]
 pub struct Publish<P> {
     publisher: P,
     /// Keeps the topic open.
@@ -159,6 +160,14 @@ impl Sender for Publish<Publisher<Event>> {
         self.publisher
             .publish_batch(batch)
             .expect("the topic is open");
+    }
+}
+
+impl TrySender for Publish<Publisher<Event>> {
+    #[inline(always)]
+    fn try_send(&mut self, event: Event) -> Result<(), Event> {
+        let sent = self.publisher.try_publish(event);
+        sent.map(drop).map_err(TryPublishError::into_event)
     }
 }
 
@@ -213,6 +222,24 @@ pub fn lanes(wait: WaitStrategy) -> [OwnLane; 2] {
         subscriber: lanes.subscribe(),
         _bus: bus.clone(),
     })
+}
+
+/// Creates a lane to publish to, and an end with a lane of its own that reads both.
+pub fn two_lanes(wait: WaitStrategy) -> (Publish<ExclusivePublisher<Event>>, OwnLane) {
+    let bus = Bus::new();
+    let builder = bus.topic_builder().capacity(CAPACITY).wait(wait);
+    let lanes = builder.open_lanes().expect("they are new");
+    let publisher = || lanes.publisher().expect("the lanes are open");
+    let near = Publish {
+        publisher: publisher(),
+        _bus: bus.clone(),
+    };
+    let far = OwnLane {
+        publisher: publisher(),
+        subscriber: lanes.subscribe(),
+        _bus: bus,
+    };
+    (near, far)
 }
 
 /// A publisher and a subscriber of one ring.

@@ -4,7 +4,7 @@ use ::thingbuf::mpsc::blocking::{self, Receiver, Sender};
 use ::thingbuf::mpsc::errors::{TryRecvError, TrySendError};
 
 use crate::event::{CAPACITY, Event};
-use crate::halves::{self, Patience, insist};
+use crate::halves::{self, insist};
 
 /// Creates a channel that is written and read by reference.
 pub fn by_reference() -> (TrySendRef, TryRecvRef) {
@@ -26,25 +26,35 @@ pub fn by_value() -> (TrySend, TryRecv) {
 }
 
 /// `try_send_ref`, which lends the slot.
+#[derive(Clone)]
 pub struct TrySendRef<const WORDS: usize = 8>(Sender<Event<WORDS>>);
+
+impl<const WORDS: usize> TrySendRef<WORDS> {
+    /// Sends one event, unless the channel is full.
+    #[inline(always)]
+    fn try_put(&self, event: Event<WORDS>) -> Result<(), Event<WORDS>> {
+        match self.0.try_send_ref() {
+            Ok(mut slot) => {
+                *slot = event;
+                Ok(())
+            }
+            Err(TrySendError::Full(())) => Err(event),
+            Err(_) => panic!("the receiver is gone"),
+        }
+    }
+}
 
 impl<const WORDS: usize> halves::Sender<WORDS> for TrySendRef<WORDS> {
     #[inline(always)]
     fn send(&mut self, event: Event<WORDS>) {
-        let mut patience = Patience::default();
-        loop {
-            match self.0.try_send_ref() {
-                Ok(mut slot) => {
-                    *slot = event;
-                    return;
-                }
-                Err(TrySendError::Full(())) => {
-                    std::hint::spin_loop();
-                    patience.count();
-                }
-                Err(_) => panic!("the receiver is gone"),
-            }
-        }
+        insist(event, |event| self.try_put(event));
+    }
+}
+
+impl halves::TrySender for TrySendRef {
+    #[inline(always)]
+    fn try_send(&mut self, event: Event) -> Result<(), Event> {
+        self.try_put(event)
     }
 }
 

@@ -24,6 +24,7 @@ mod stages_alone;
 mod three_readers;
 mod topics;
 mod two_publishers;
+mod two_to_one;
 mod wake_up;
 
 use crate::plan::Plan;
@@ -33,12 +34,13 @@ use crate::report::Section;
 pub type Scenario = (&'static str, fn(&mut Plan) -> Section);
 
 /// All scenarios, in the order of the report.
-pub const ALL: [Scenario; 28] = [
+pub const ALL: [Scenario; 29] = [
     ("one-to-one", one_to_one::run),
     ("sizes", sizes::run),
     ("latency", latency::run),
     ("burst", burst::run),
     ("shared", shared::run),
+    ("two-to-one", two_to_one::run),
     ("two-publishers", two_publishers::run),
     ("batches", batches::run),
     ("fan-out", fan_out::run),

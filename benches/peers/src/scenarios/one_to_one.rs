@@ -56,6 +56,7 @@ pub fn run(plan: &mut Plan) -> Section {
 
     let mut targets = Vec::new();
     for us in ["ringbus", "ringbus Park"] {
+        targets.push(Target::new(&rows, us, "control", 1.3));
         targets.push(Target::new(&rows, us, "rtrb", 1.0));
         targets.push(Target::new(&rows, us, "disruptor", 1.0));
         targets.push(Target::new(&rows, us, "crossbeam-channel", 1.0 / 3.0));
@@ -77,13 +78,19 @@ fn lineup() -> Lineup {
         ("control", "stamped ring, event by event", || one_way(control::ring::<false>())),
         ("control", "stamped ring, run by run", || one_way(control::ring::<true>())),
         ("ringbus", "publish, poll", || one_way(only(ours::exclusive::<64>(Spin, 1)))),
+        ("ringbus", "publish, poll(8)", || one_way(only(ours::exclusive::<8>(Spin, 1)))),
+        ("ringbus", "publish, poll(1)", || one_way(only(ours::exclusive::<1>(Spin, 1)))),
         ("ringbus", "publish_with, poll", || one_way(ours::in_place::<64>(Spin))),
         ("ringbus Park", "publish, poll", || one_way(only(ours::exclusive::<64>(Park, 1)))),
+        ("ringbus Park", "publish, poll(8)", || one_way(only(ours::exclusive::<8>(Park, 1)))),
+        ("ringbus Park", "publish, poll(1)", || one_way(only(ours::exclusive::<1>(Park, 1)))),
         ("ringbus Park", "publish_with, poll", || one_way(ours::in_place::<64>(Park))),
         ("rtrb", "push, pop", || one_way(rtrb::push_pop())),
         ("rtrb", "push, read_chunk", || one_way(rtrb::push_chunks())),
         ("disruptor", "publish, poll", || one_way(disruptor::single::<ALL, true>())),
         ("disruptor", "publish, take(64)", || one_way(disruptor::single::<64, true>())),
+        ("disruptor", "publish, take(8)", || one_way(disruptor::single::<8, true>())),
+        ("disruptor", "publish, take(1)", || one_way(disruptor::single::<1, true>())),
         ("disruptor", "publish, poll, no hint", || one_way(disruptor::single::<ALL, false>())),
         ("crossbeam-channel", "try_send, try_recv", || one_way(crossbeam::trying())),
         ("crossbeam-channel", "send, recv", || one_way(crossbeam::blocking())),

@@ -43,8 +43,8 @@ pub fn run(plan: &mut Plan) -> Section {
     let rows = duet::play(&lineup, entries, TRIPS, plan);
 
     let targets = vec![
-        Target::new(&rows, "ringbus", "rtrb", 1.15),
-        Target::new(&rows, "ringbus Park", "rtrb", 1.15),
+        Target::new(&rows, "ringbus", "rtrb", 1.1),
+        Target::new(&rows, "ringbus Park", "rtrb", 1.1),
     ];
     Section {
         title: "one event there and back, both ends spinning",

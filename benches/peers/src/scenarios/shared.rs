@@ -6,7 +6,8 @@ use crate::duet::{self, EVENTS, Entry, Lineup, one_way, only};
 use crate::halves::Load;
 use crate::peers::disruptor::{self, ALL};
 use crate::peers::{
-    control, crossbeam, crossfire, flume, kanal, mpsc, ringbus as ours, thingbuf, tokio,
+    MANY_TO_ONE, control, crossbeam, crossfire, flume, kanal, mpsc, ringbus as ours, thingbuf,
+    tokio,
 };
 use crate::plan::Plan;
 use crate::report::{Section, Target};
@@ -40,8 +41,7 @@ pub fn run(plan: &mut Plan) -> Section {
 
     let mut targets = Vec::new();
     for us in ["ringbus", "ringbus Park"] {
-        targets.push(Target::new(&rows, us, "crossbeam-channel", 1.0));
-        targets.push(Target::new(&rows, us, "disruptor multi", 1.0));
+        targets.push(Target::best(&rows, us, &MANY_TO_ONE, 1.0));
     }
     Section {
         title: "one shared publisher to one reader, one event at a time",

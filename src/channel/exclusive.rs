@@ -1,6 +1,5 @@
 //! The only publisher of its topic.
 
-use std::cell::OnceCell;
 use std::fmt;
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -15,7 +14,7 @@ use super::missed;
 use super::observers::Walker;
 use super::publish::{self, Announce, HELD, Patience, Refusal};
 use crate::ring::SoleWriter;
-use crate::sync::Arc;
+use crate::sync::{Arc, LocalCell};
 
 /// Publishes to a topic of which it is the only publisher.
 ///
@@ -48,7 +47,7 @@ pub struct ExclusivePublisher<T: Send + Sync + 'static> {
     /// Made when there is a ring. `Option`, as it gives the ring back before the publisher is signed off.
     writer: Option<SoleWriter<T>>,
     /// Made when there are observers.
-    walker: OnceCell<Walker<T>>,
+    walker: LocalCell<Walker<T>>,
     /// Batches are collected here to be shown to them.
     batch: Vec<T>,
 }
@@ -59,7 +58,7 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
         Ok(Self {
             core: Arc::clone(core),
             writer: None,
-            walker: OnceCell::new(),
+            walker: LocalCell::new(),
             batch: Vec::new(),
         })
     }

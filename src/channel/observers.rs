@@ -1,6 +1,6 @@
 //! The observers of a topic, and the walk that calls them.
 
-use std::cell::{self, Cell};
+use std::cell::Cell;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -11,8 +11,8 @@ use super::system::Wire;
 use super::system_event::{ListenerKind, ListenerName, SystemChange};
 use crate::ring::Loan;
 use crate::sync::{
-    Arc, AtomicU64, Barrier, Borrower, Counter, Early, Lender, Mutex, OnceCell, Ordering, Visit,
-    contain, walks,
+    Arc, AtomicU64, Barrier, Borrower, Counter, Early, Lender, LocalCell, Mutex, OnceCell,
+    Ordering, Visit, contain, walks,
 };
 
 /// How deep publishes may be nested in observers on one thread, over all topics.
@@ -120,7 +120,7 @@ pub(crate) struct Walker<T> {
     borrower: Borrower,
     list: Cell<Option<Arc<List<T>>>>,
     /// For publishes inside of the walk; kept, so that the next time allocates nothing.
-    nested: cell::OnceCell<Box<Walker<T>>>,
+    nested: LocalCell<Box<Walker<T>>>,
 }
 
 impl<T> Observers<T> {
@@ -255,7 +255,7 @@ impl<T> Observers<T> {
         Walker {
             borrower: Borrower::new(self.lender()),
             list: Cell::new(None),
-            nested: cell::OnceCell::new(),
+            nested: LocalCell::new(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! One of several publishers.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::Cell;
 use std::fmt;
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use super::missed;
 use super::observers::Walker;
 use super::publish::{self, Announce, HELD, Patience, Refusal};
 use crate::ring::Ring;
-use crate::sync::Arc;
+use crate::sync::{Arc, LocalCell};
 
 /// Publishes to a topic, beside other publishers.
 ///
@@ -50,7 +50,7 @@ pub struct Publisher<T: Send + Sync + 'static> {
     batch: Cell<Vec<T>>,
     replaced: Cell<Vec<T>>,
     /// Made when there are observers.
-    walker: OnceCell<Walker<T>>,
+    walker: LocalCell<Walker<T>>,
 }
 
 impl<T: Send + Sync + 'static> Publisher<T> {
@@ -60,7 +60,7 @@ impl<T: Send + Sync + 'static> Publisher<T> {
             core: Arc::clone(core),
             batch: Cell::default(),
             replaced: Cell::default(),
-            walker: OnceCell::new(),
+            walker: LocalCell::new(),
         })
     }
 
@@ -508,7 +508,7 @@ impl<T: Send + Sync + 'static> Clone for Publisher<T> {
             core: Arc::clone(&self.core),
             batch: Cell::default(),
             replaced: Cell::default(),
-            walker: OnceCell::new(),
+            walker: LocalCell::new(),
         }
     }
 }

@@ -68,4 +68,7 @@ pub(crate) use waiter::{Hook, Waiter};
 
 /// A cell that is set, if at all, before its owner is shared: the models have nothing to see there.
 pub(crate) use ::once_cell::sync::OnceCell as Early;
+/// What one thread makes when it needs it. That of `std` gives out a reference, when it makes the value, that ends when
+/// the cell is asked again: by the aliasing rules that Miri knows it may not be used after that, as nested walks would.
+pub(crate) use ::once_cell::unsync::OnceCell as LocalCell;
 pub(crate) use crossbeam_utils::CachePadded;

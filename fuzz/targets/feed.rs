@@ -1,7 +1,9 @@
 //! Any bytes as a capture of the market example.
 #![no_main]
-// Of the example's modules only what a feed needs is used.
-#![allow(dead_code)]
+#![allow(
+    dead_code,
+    reason = "of the example's modules only what a feed needs is used"
+)]
 
 #[path = "../../examples/market/any_bytes.rs"]
 mod any_bytes;

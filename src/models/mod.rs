@@ -53,7 +53,8 @@ fn explore(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static)
         model();
     });
     let runs = runs.load(std::sync::atomic::Ordering::Relaxed);
-    println!("{runs} executions");
+    let bound = preemptions.map(|most| format!("those of {most} preemptions"));
+    println!("{runs} executions, {}", bound.as_deref().unwrap_or("all"));
     assert!(runs > 1, "a model with one execution has no concurrency");
 }
 

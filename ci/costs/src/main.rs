@@ -8,7 +8,7 @@
 //! with another one they are printed and not compared; nor are they where the system has no `membarrier`, as publishers
 //! fence there. `--update` writes the file anew.
 //!
-//! Both tools are common packages (valgrind, binutils). Where one is missing its part is left out, and said so.
+//! Both tools are common packages (valgrind, binutils). Where one is missing nothing is counted, and that is said.
 
 use std::collections::HashSet;
 use std::env;

@@ -2,7 +2,7 @@
 //!
 //! A [`Bus`] is a set of [`Topic`]s. What is published to a topic every subscriber of it sees, in one order.
 //! An event is written once, into the topic's ring, and read there by reference; nothing but
-//! `T: Send + Sync + 'static` is asked of it. Nothing is spawned, nothing is global.
+//! `T: Send + Sync + 'static` is asked of it. There is no thread but yours and those that you ask for, and no bus but those that you make.
 //!
 //! # Hello, bus
 //!
@@ -476,7 +476,7 @@
 //! | [`ExclusivePublisher::try_publish`]        | wait-free but for a walk over the members once in half a ring | no | no |
 //! | [`Publisher::try_publish`]                 | lock-free within a stretch of the ring, a lock among publishers between stretches | no | no |
 //! | either, to a topic of a [`Timeline`]       | a lock among the timeline's publishers | no         | no                     |
-//! | [`publish`](Publisher::publish)            | as above                           | no             | for lossless subscribers |
+//! | [`publish`](Publisher::publish)            | as above                           | no             | for lossless subscribers, and for a publisher that is a full ring late |
 //! | [`Publisher::publish_batch`]               | as above                           | until its buffer has grown | as above   |
 //! | [`poll`](Subscriber::poll), lossless       | wait-free                          | no             | no                     |
 //! | [`poll`](Editor::poll) of an editor        | wait-free                          | no             | no                     |
@@ -496,7 +496,7 @@
 //! | [`select!`], [`run`](Reactor::run)         | as `poll`                          | with foreign channels, when it sleeps | for a source |
 //! | subscribing, leaving, closing, snapshots   | a lock of the topic's              | yes            | no                     |
 //! | publishing to observers                    | as theirs; wait-free around them   | the first time | as they do             |
-//! | dropping an [`Observer`]                   | a lock of the topic's              | yes            | while it runs elsewhere |
+//! | dropping an [`Observer`], a [`HandlerGuard`], a subscriber with a hook | a lock of the topic's | yes | while it runs elsewhere |
 //! | dropping a [`Worker`]                      | a lock of the worker's             | no             | while a handler runs   |
 //! | [`Bus::shutdown`]                          | locks of the topics and workers    | yes            | until the workers have ended, or its timeout |
 //!
@@ -510,8 +510,7 @@
 //!
 //! Memory is taken up front, but for topics that may grow, and an event stays in it until it is overwritten or
 //! the topic goes. Sequences have gaps where a publisher stepped over a slot that a lossy subscriber was reading,
-//! or where a batch ended
-//! early; numbers of events are exact all the same.
+//! or where a batch ended early; numbers of events are exact all the same.
 //!
 //! # When not to use it
 //!

@@ -103,7 +103,7 @@ fn services_move_what_cannot_be_shared() {
     impl Request for Lookup {
         type Reply = Cell<u8>;
     }
-    struct AskCell(#[expect(dead_code)] Cell<u8>);
+    struct AskCell(#[expect(dead_code, reason = "it is there for its type")] Cell<u8>);
     impl Request for AskCell {
         type Reply = u8;
     }

@@ -204,6 +204,20 @@ pub enum SubscribeError {
 }
 
 impl SubscribeError {
+    /// What a lossless subscription to what comes is refused for: nothing.
+    pub(crate) fn of_a_plain_subscription(&self) -> ! {
+        // Each, so that another one is thought of.
+        match self {
+            Self::Name(_)
+            | Self::TooManyLossy(_)
+            | Self::NotRetained { .. }
+            | Self::NotYet { .. }
+            | Self::OtherTopic
+            | Self::AfterLossy
+            | Self::AfterGrowing => unreachable!("it is never refused"),
+        }
+    }
+
     /// What the ring's refusal means to whoever wanted to start so.
     pub(crate) fn of(refused: RefusedJoin, start: Start) -> Self {
         match (refused, start) {

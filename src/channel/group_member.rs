@@ -10,7 +10,7 @@ use super::core::Core;
 use super::error::{PollError, RecvError, RecvTimeoutError, TryRecvError};
 use super::group::{GroupSnapshot, Redeliver, Shared};
 use super::overflow::Overflow;
-use super::ready_hook::ReadyHook;
+use super::ready_hook::{self, ReadyHook};
 use super::stage::{Waited, wait_for_others};
 use super::subscriber::passed;
 use super::system_event::ListenerName;
@@ -239,11 +239,8 @@ impl<T: Send + Sync + 'static> GroupMember<T> {
     /// `crossbeam_channel::select!`; as [`Subscriber::doorbell`](crate::Subscriber::doorbell).
     #[must_use = "nobody hears a doorbell whose receiver is dropped"]
     pub fn doorbell(&mut self) -> Receiver<()> {
-        let (ring, doorbell) = crossbeam_channel::bounded(1);
-        self.on_ready(move || {
-            // A full channel rings already; a receiver that is gone does not listen.
-            let _ = ring.try_send(());
-        });
+        let (ring, doorbell) = ready_hook::doorbell();
+        self.on_ready(ring);
         doorbell
     }
 

@@ -98,6 +98,10 @@ impl<T: Send + Sync + 'static> LimitedSubscriber<T> {
     /// As [`Subscriber::recv`]; and with `WouldDeadlock` inside of a reactor's handler, when the limit does
     /// not allow an event that is there: it would make all sources of the reactor wait.
     ///
+    /// # Panics
+    ///
+    /// As [`Subscriber::recv`].
+    ///
     /// # Blocking
     ///
     /// As [`Subscriber::recv`], then until the limit allows the event.
@@ -118,6 +122,10 @@ impl<T: Send + Sync + 'static> LimitedSubscriber<T> {
     /// # Errors
     ///
     /// As [`Subscriber::try_recv`], and with `Empty` when the limit does not allow an event that is there.
+    ///
+    /// # Panics
+    ///
+    /// As [`recv`](Self::recv).
     pub fn try_recv(&mut self) -> Result<T, TryRecvError>
     where
         T: Clone,
@@ -137,6 +145,10 @@ impl<T: Send + Sync + 'static> LimitedSubscriber<T> {
     ///
     /// As [`recv`](Self::recv), and when there was no event, or none that the limit allowed, in time.
     ///
+    /// # Panics
+    ///
+    /// As [`recv`](Self::recv).
+    ///
     /// # Blocking
     ///
     /// As [`recv`](Self::recv), until the timeout.
@@ -153,6 +165,10 @@ impl<T: Send + Sync + 'static> LimitedSubscriber<T> {
     /// # Errors
     ///
     /// As [`recv_timeout`](Self::recv_timeout).
+    ///
+    /// # Panics
+    ///
+    /// As [`recv`](Self::recv).
     ///
     /// # Blocking
     ///

@@ -11,7 +11,7 @@ use crate::ring::Policy;
 /// | `Latest`     | it always takes the newest event; the older ones are skipped and counted |
 /// | `Disconnect` | it is taken out of the topic, and is told so                             |
 ///
-/// Subscribers of all four kinds share one ring. Only `Block` ever makes a publisher wait.
+/// Subscribers of all four kinds share one ring. Of them only those with `Block` ever make a publisher wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Overflow {

@@ -1,5 +1,7 @@
 //! A subscriber's way to wake somebody else's loop.
 
+use crossbeam_channel::Receiver;
+
 use crate::sync::{Arc, AtomicBool, Hook, Ordering, Waiter};
 
 /// A hook, and whether it is on the list of those to be called.
@@ -41,4 +43,14 @@ impl ReadyHook {
     pub(crate) fn sever(&self) {
         self.hook.sever();
     }
+}
+
+/// What to call when there may be something to read, and the channel that has a message then.
+pub(super) fn doorbell() -> (impl Fn() + Send + Sync + 'static, Receiver<()>) {
+    let (ring, doorbell) = crossbeam_channel::bounded(1);
+    let ring = move || {
+        // A full channel rings already; a receiver that is gone does not listen.
+        let _ = ring.try_send(());
+    };
+    (ring, doorbell)
 }

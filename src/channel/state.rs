@@ -90,13 +90,14 @@ impl<T: Send + Sync + 'static> State<T> {
     ///
     /// # Errors
     ///
-    /// Gives the value back when the state is closed, and when the ring is full and only the calling thread
-    /// reads the lossless subscriber in the way; see [`Publisher::publish`](crate::Publisher::publish).
+    /// Gives the value back when the state is closed, when an [observer](crate::Observer) of its topic refuses it, and
+    /// when the ring is full and only the calling thread reads the lossless subscriber in the way; all as
+    /// [`Publisher::publish`](crate::Publisher::publish).
     ///
     /// # Blocking
     ///
     /// Waits while a lossless subscriber is a full ring behind. Those who set wait for each other for as long
-    /// as it takes to write a value.
+    /// as it takes to write a value. Observers run on the calling thread.
     pub fn set(&self, value: T) -> Result<u64, PublishError<T>> {
         self.set_by(Patience::Until(None), value)
             .map_err(|(refusal, value)| refusal.of_publish(value))
@@ -106,7 +107,8 @@ impl<T: Send + Sync + 'static> State<T> {
     ///
     /// # Errors
     ///
-    /// Gives the value back when the state is closed, and when a lossless subscriber is a full ring behind.
+    /// Gives the value back when the state is closed, when an [observer](crate::Observer) of its topic refuses it, and
+    /// when a lossless subscriber is a full ring behind.
     pub fn try_set(&self, value: T) -> Result<u64, TryPublishError<T>> {
         self.set_by(Patience::Try, value)
             .map_err(|(refusal, value)| refusal.of_try(value))
@@ -193,6 +195,10 @@ impl<T: Send + Sync + 'static> State<T> {
     }
 
     /// A clone of the latest value, and its version.
+    ///
+    /// # Panics
+    ///
+    /// When `T::clone` does.
     #[must_use]
     pub fn get(&self) -> (T, u64)
     where

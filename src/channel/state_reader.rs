@@ -72,6 +72,10 @@ impl<T: Send + Sync + 'static> StateReader<T> {
     }
 
     /// A clone of the latest value, and its version.
+    ///
+    /// # Panics
+    ///
+    /// When `T::clone` does.
     pub fn get(&mut self) -> (T, u64)
     where
         T: Clone,

@@ -12,7 +12,7 @@ use super::conflate::Scratch;
 use super::core::{Core, Listing};
 use super::error::{PollError, RecvError, RecvTimeoutError, SubscribeError, TryRecvError};
 use super::overflow::{Overflow, Start};
-use super::ready_hook::ReadyHook;
+use super::ready_hook::{self, ReadyHook};
 use super::snapshot::SubscriberSnapshot;
 use super::wait::WaitStrategy;
 use crate::ring::{Found, Policy, Reader, Stamp};
@@ -155,6 +155,10 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     /// `while let Ok(event) = subscriber.recv()` ends at the first loss. [`iter`](Self::iter) and
     /// [`poll`](Self::poll) go on.
     ///
+    /// # Panics
+    ///
+    /// When `T::clone` or the filter does; the event counts as delivered then.
+    ///
     /// # Blocking
     ///
     /// Waits by the topic's [`WaitStrategy`].
@@ -175,6 +179,10 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     /// # Errors
     ///
     /// As [`recv`](Self::recv), and when there is no event, or the filter has refused a whole ring of them.
+    ///
+    /// # Panics
+    ///
+    /// As [`recv`](Self::recv).
     pub fn try_recv(&mut self) -> Result<T, TryRecvError>
     where
         T: Clone,
@@ -193,6 +201,10 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     ///
     /// As [`recv`](Self::recv), and when no event came in time.
     ///
+    /// # Panics
+    ///
+    /// As [`recv`](Self::recv).
+    ///
     /// # Blocking
     ///
     /// As [`recv`](Self::recv), until the timeout.
@@ -209,6 +221,10 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     /// # Errors
     ///
     /// As [`recv_timeout`](Self::recv_timeout).
+    ///
+    /// # Panics
+    ///
+    /// As [`recv`](Self::recv).
     ///
     /// # Blocking
     ///
@@ -408,7 +424,8 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     ///
     /// # Errors
     ///
-    /// As [`poll`](Self::poll).
+    /// As [`poll`](Self::poll), and when it [comes after](crate::SubscriberBuilder::after) a subscriber that only this
+    /// thread reads.
     ///
     /// # Panics
     ///
@@ -436,7 +453,8 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     ///
     /// # Errors
     ///
-    /// As [`poll`](Self::poll).
+    /// As [`poll`](Self::poll), and when it [comes after](crate::SubscriberBuilder::after) a subscriber that only this
+    /// thread reads.
     ///
     /// # Panics
     ///
@@ -507,7 +525,8 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     ///
     /// # Errors
     ///
-    /// As [`poll`](Self::poll).
+    /// As [`poll`](Self::poll), and when it [comes after](crate::SubscriberBuilder::after) a subscriber that only this
+    /// thread reads.
     ///
     /// # Panics
     ///
@@ -590,6 +609,10 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     /// subscriber is dropped, and the drop has returned, it is not running and is never called again, unless
     /// it is the hook that drops its own subscriber.
     ///
+    /// # Blocking
+    ///
+    /// Waits for the hook that was set before while that one runs on another thread; so does dropping the subscriber.
+    ///
     /// ```
     /// use std::sync::mpsc;
     /// use ringbus::Bus;
@@ -642,11 +665,8 @@ impl<T: Send + Sync + 'static> Subscriber<T> {
     /// ```
     #[must_use = "nobody hears a doorbell whose receiver is dropped"]
     pub fn doorbell(&mut self) -> Receiver<()> {
-        let (ring, doorbell) = crossbeam_channel::bounded(1);
-        self.on_ready(move || {
-            // A full channel rings already; a receiver that is gone does not listen.
-            let _ = ring.try_send(());
-        });
+        let (ring, doorbell) = ready_hook::doorbell();
+        self.on_ready(ring);
         doorbell
     }
 

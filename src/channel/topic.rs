@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::core::Core;
-use super::error::{PublishError, PublisherError, SubscribeError};
+use super::error::{PublishError, PublisherError};
 use super::exclusive::ExclusivePublisher;
 use super::group::GroupBuilder;
 use super::overflow::{Overflow, Start};
@@ -135,15 +135,7 @@ impl<T: Send + Sync + 'static> Topic<T> {
     pub fn subscribe(&self) -> Subscriber<T> {
         match Subscriber::join(&self.core, None, Overflow::Block, Start::Now, None) {
             Ok(subscriber) => subscriber,
-            Err(
-                SubscribeError::Name(_)
-                | SubscribeError::TooManyLossy(_)
-                | SubscribeError::NotRetained { .. }
-                | SubscribeError::NotYet { .. }
-                | SubscribeError::OtherTopic
-                | SubscribeError::AfterLossy
-                | SubscribeError::AfterGrowing,
-            ) => unreachable!("a lossless subscriber from now on is never refused"),
+            Err(refusal) => refusal.of_a_plain_subscription(),
         }
     }
 

@@ -190,6 +190,10 @@ impl<T: Send + Sync + 'static> MergedSubscriber<T> {
     /// When no topic can appear any more and everything is read; when it was disconnected; and with
     /// [`Overflow::DropOldest`], when events were missed of a topic that closed without another event.
     ///
+    /// # Panics
+    ///
+    /// When `T::clone` or the filter does; the event counts as delivered then.
+    ///
     /// # Blocking
     ///
     /// Waits by the subscriber's [`WaitStrategy`].
@@ -211,6 +215,10 @@ impl<T: Send + Sync + 'static> MergedSubscriber<T> {
     ///
     /// As [`recv`](Self::recv), and when there is no event, or the filter has refused as many as a topic's
     /// ring holds.
+    ///
+    /// # Panics
+    ///
+    /// As [`recv`](Self::recv).
     pub fn try_recv(&mut self) -> Result<Delivery<T>, TryRecvError>
     where
         T: Clone,
@@ -223,6 +231,10 @@ impl<T: Send + Sync + 'static> MergedSubscriber<T> {
     /// # Errors
     ///
     /// As [`recv`](Self::recv), and when no event came in time.
+    ///
+    /// # Panics
+    ///
+    /// As [`recv`](Self::recv).
     ///
     /// # Blocking
     ///
@@ -240,6 +252,10 @@ impl<T: Send + Sync + 'static> MergedSubscriber<T> {
     /// # Errors
     ///
     /// As [`recv_timeout`](Self::recv_timeout).
+    ///
+    /// # Panics
+    ///
+    /// As [`recv`](Self::recv).
     ///
     /// # Blocking
     ///

@@ -184,15 +184,7 @@ impl<'a, T: Send + Sync + 'static> MergedBuilder<'a, T> {
     fn open_plain(self) -> MergedSubscriber<T> {
         match self.open() {
             Ok(subscriber) => subscriber,
-            Err(
-                SubscribeError::Name(_)
-                | SubscribeError::TooManyLossy(_)
-                | SubscribeError::NotRetained { .. }
-                | SubscribeError::NotYet { .. }
-                | SubscribeError::OtherTopic
-                | SubscribeError::AfterLossy
-                | SubscribeError::AfterGrowing,
-            ) => unreachable!("a lossless subscriber from now on is never refused"),
+            Err(refusal) => refusal.of_a_plain_subscription(),
         }
     }
 }

@@ -240,6 +240,7 @@ fn a_run_without_handlers_ends_at_once() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri is slower than the time it leaves to others")]
 fn a_reactor_of_timers_runs_until_the_last_has_fired() {
     let fired = finishes("a run of timers", || {
         let mut reactor = Reactor::new();
@@ -347,6 +348,7 @@ fn a_stop_before_the_run_ends_it_at_once_and_counts_once() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri is slower than the time it leaves to others")]
 fn a_stop_handle_stops_a_parked_run() {
     finishes("a parked run that is stopped", || {
         let bus = Bus::new();
@@ -486,6 +488,7 @@ fn an_idle_handler_that_removes_itself_is_called_no_more() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri is slower than the time it leaves to others")]
 fn a_parked_run_wakes_for_each_event() {
     finishes("a run that is woken again and again", || {
         let bus = Bus::new();
@@ -893,6 +896,7 @@ fn dropping_a_guard_waits_for_the_handler_that_runs() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri is slower than the time it leaves to others")]
 fn dropping_a_guard_that_was_made_in_the_call_waits_for_that_call() {
     let early = finishes("a guard that is dropped elsewhere", || {
         let bus = Bus::new();

@@ -200,7 +200,8 @@ impl<'a, T: Send + Sync + 'static> TopicBuilder<'a, T> {
     ///
     /// The topic must not be open yet. Publishing to it takes the way of a topic that has observers, which also
     /// means that a batch is taken out of its iterator before any of it is published. A bus counts as a publisher of
-    /// `letters` from then on, so that it stays open and gives out no exclusive publisher. Events [that nobody listens to](crate::Topic::dead_letters_to) may go to the same topic.
+    /// `letters` from then on, so that it stays open and gives out no exclusive publisher. Events
+    /// [that nobody listens to](crate::Topic::dead_letters_to) may go to the same topic.
     ///
     /// ```
     /// use ringbus::{Bus, DeadLetter, LetterCause, Overflow};

@@ -84,8 +84,9 @@ impl<T: Send + Sync + 'static> ExclusivePublisher<T> {
     ///
     /// # Errors
     ///
-    /// Gives the event back when the topic is closed, when an [observer](crate::Observer) vetoes it or publishes more
-    /// than [`MAX_OBSERVER_DEPTH`](crate::MAX_OBSERVER_DEPTH) deep, or when a lossless subscriber is a full ring behind.
+    /// Gives the event back when the topic is closed, when an [observer](crate::Observer) vetoes it, when it is published
+    /// inside of [`MAX_OBSERVER_DEPTH`](crate::MAX_OBSERVER_DEPTH) observers, or when a lossless subscriber is a full
+    /// ring behind.
     #[inline]
     pub fn try_publish(&mut self, event: T) -> Result<u64, TryPublishError<T>> {
         self.one(Patience::Try, event)

@@ -70,10 +70,10 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     ///
     /// # Errors
     ///
-    /// Gives the event back when the topic is closed, when an [observer](crate::Observer) vetoes it or publishes more
-    /// than [`MAX_OBSERVER_DEPTH`](crate::MAX_OBSERVER_DEPTH) deep, and when the ring is full and only the calling
-    /// thread reads the lossless subscriber in the way. A thread reads a subscriber if it was the last to do so; for
-    /// one that it opened and nobody has read yet, the answer comes after a second.
+    /// Gives the event back when the topic is closed, when an [observer](crate::Observer) vetoes it, when it is published
+    /// inside of [`MAX_OBSERVER_DEPTH`](crate::MAX_OBSERVER_DEPTH) observers, and when the ring is full and only the
+    /// calling thread reads the lossless subscriber in the way. A thread reads a subscriber if it was the last to do so;
+    /// for one that it opened and nobody has read yet, the answer comes after a second.
     ///
     /// # Blocking
     ///
@@ -91,9 +91,9 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     ///
     /// # Errors
     ///
-    /// Gives the event back when the topic is closed, when an [observer](crate::Observer) vetoes it or publishes more
-    /// than [`MAX_OBSERVER_DEPTH`](crate::MAX_OBSERVER_DEPTH) deep, when a lossless subscriber is a full ring behind, or
-    /// when another publisher has been in the middle of a publish for a full ring.
+    /// Gives the event back when the topic is closed, when an [observer](crate::Observer) vetoes it, when it is published
+    /// inside of [`MAX_OBSERVER_DEPTH`](crate::MAX_OBSERVER_DEPTH) observers, when a lossless subscriber is a full ring
+    /// behind, or when another publisher has been in the middle of a publish for a full ring.
     #[inline]
     pub fn try_publish(&self, event: T) -> Result<u64, TryPublishError<T>> {
         self.one(Patience::Try, event)

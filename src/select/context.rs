@@ -458,8 +458,8 @@ impl<S> Context<S> {
     ///
     /// # Errors
     ///
-    /// Gives the event back when the topic is closed, when an [observer](crate::Observer) vetoes it or publishes more
-    /// than [`MAX_OBSERVER_DEPTH`](crate::MAX_OBSERVER_DEPTH) deep, and when the ring and the outbox are both full:
+    /// Gives the event back when the topic is closed, when an [observer](crate::Observer) vetoes it, when it is published
+    /// inside of [`MAX_OBSERVER_DEPTH`](crate::MAX_OBSERVER_DEPTH) observers, and when the ring and the outbox are both full:
     /// `WouldDeadlock` if the subscriber in the way is one that this very thread reads, else `Full`. Events
     /// whose topic closes while they wait are dropped, and counted as
     /// [`undeliverable`](ReactorSnapshot::undeliverable).

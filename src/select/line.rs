@@ -47,8 +47,8 @@ impl Line {
         self.waiting.iter().map(|&index| index as usize)
     }
 
-    /// Takes an index out of the line; tells whether it was there. Those behind it come one place forward, as if it
-    /// had been taken.
+    /// Takes an index out of the line; tells whether it was there. It counts as taken: the places behind it stay, and
+    /// one told before it passes with one index still to be taken.
     pub(super) fn remove(&mut self, index: usize) -> bool {
         let at = self
             .waiting

@@ -2,7 +2,8 @@
 //!
 //! A [`Bus`] is a set of [`Topic`]s. What is published to a topic every subscriber of it sees, in one order.
 //! An event is written once, into the topic's ring, and read there by reference; nothing but
-//! `T: Send + Sync + 'static` is asked of it. There is no thread but yours and those that you ask for, and no bus but those that you make.
+//! `T: Send + Sync + 'static` is asked of it. There is no thread but yours and those that you ask for, and no bus
+//! but those that you make.
 //!
 //! # Hello, bus
 //!
